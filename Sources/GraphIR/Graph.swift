@@ -1,0 +1,323 @@
+public import BinaryIO
+
+/// Identifies a value of a ``Graph``.
+public struct ValueID: Hashable, Sendable {
+  package let index: Int
+
+  package init(_ index: Int) { self.index = index }
+}
+
+/// Identifies a node of a ``Graph``.
+public struct NodeID: Hashable, Sendable {
+  package let index: Int
+
+  package init(_ index: Int) { self.index = index }
+}
+
+/// What flows between nodes: a graph input, a constant, or the output of a node.
+public struct Value: Sendable {
+  /// Unique within the graph.
+  public internal(set) var name: String
+  public var type: TensorType
+  /// The node that makes it; nil for inputs and constants.
+  public internal(set) var producer: NodeID?
+  /// Its elements, for a constant.
+  public internal(set) var constant: Tensor?
+
+  public var isConstant: Bool { constant != nil }
+}
+
+/// One application of an operator.
+public struct Node: Sendable {
+  /// For messages; not necessarily unique.
+  public var name: String
+  public var op: Op
+  /// Operands; nil is an absent optional one. Changed through ``Graph`` only, which keeps the users.
+  public internal(set) var inputs: [ValueID?]
+  public internal(set) var outputs: [ValueID]
+}
+
+/// A network: typed values and the nodes between them, as a value type.
+///
+/// Nodes and values live in arenas and are named by ids that stay valid while others are erased. ``order`` is a
+/// topological order; edits append to it, and ``sortTopologically()`` restores it.
+public struct Graph: Sendable {
+  public var name: String
+  /// Text that travels with the network; keys are listed in ``MetadataKey``.
+  public var metadata: [String: String] = [:]
+  public private(set) var inputs: [ValueID] = []
+  public private(set) var outputs: [ValueID] = []
+  /// Live nodes, producers before users.
+  public private(set) var order: [NodeID] = []
+
+  private var values: [Value?] = []
+  private var nodes: [Node?] = []
+  private var userTable: [[NodeID]] = []
+  private var names: [String: ValueID] = [:]
+  private var nextSuffix: [String: Int] = [:]
+
+  public init(name: String) { self.name = name }
+
+  // MARK: Looking
+
+  public subscript(id: ValueID) -> Value {
+    get {
+      guard let value = values[id.index] else { preconditionFailure("value \(id.index) was erased") }
+      return value
+    }
+  }
+
+  public subscript(id: NodeID) -> Node {
+    get {
+      guard let node = nodes[id.index] else { preconditionFailure("node \(id.index) was erased") }
+      return node
+    }
+  }
+
+  /// Ids of all live values, in order of creation.
+  public var valueIDs: [ValueID] { values.indices.filter { values[$0] != nil }.map { ValueID($0) } }
+
+  /// Whether the node still exists.
+  public func contains(_ id: NodeID) -> Bool { nodes[id.index] != nil }
+
+  /// One past the largest index of any value, for tables indexed by value.
+  public var valueCapacity: Int { values.count }
+
+  /// The nodes that use a value, one entry per use, in order of creation.
+  public func users(of id: ValueID) -> [NodeID] { userTable[id.index] }
+
+  /// Whether exactly one operand of one node uses the value, and it is no output of the graph.
+  public func hasSingleUse(_ id: ValueID) -> Bool { userTable[id.index].count == 1 && !outputs.contains(id) }
+
+  public func value(named name: String) -> ValueID? { names[name] }
+
+  /// The node's name, or the name of its first output, for messages.
+  public func label(of id: NodeID) -> String {
+    let node = self[id]
+    let own = node.name.isEmpty ? node.outputs.first.map { self[$0].name } ?? "" : node.name
+    return "node \(Refusal.quoted(own)) (\(node.op.name))"
+  }
+
+  // MARK: Building
+
+  /// A name that no value has: `base`, or `base` with the next free number.
+  public mutating func uniqueName(_ base: String) -> String {
+    guard names[base] != nil else { return base }
+    var suffix = nextSuffix[base] ?? 1
+    while names["\(base)_\(suffix)"] != nil { suffix += 1 }
+    nextSuffix[base] = suffix + 1
+    return "\(base)_\(suffix)"
+  }
+
+  @discardableResult
+  public mutating func addInput(_ name: String, _ type: TensorType) -> ValueID {
+    let id = addValue(Value(name: name, type: type))
+    inputs.append(id)
+    return id
+  }
+
+  @discardableResult
+  public mutating func addConstant(_ name: String, _ tensor: Tensor) -> ValueID {
+    addValue(Value(name: name, type: tensor.type, constant: tensor))
+  }
+
+  /// Appends a node and makes its output values, named after `outputNames` (made unique).
+  @discardableResult
+  public mutating func addNode(
+    _ op: Op,
+    name: String = "",
+    inputs: [ValueID?],
+    outputNames: [String],
+    outputTypes: [TensorType]
+  ) -> NodeID {
+    precondition(outputNames.count == outputTypes.count)
+    let id = NodeID(nodes.count)
+    let outputs = zip(outputNames, outputTypes).map { addValue(Value(name: $0, type: $1, producer: id)) }
+    nodes.append(Node(name: name, op: op, inputs: inputs, outputs: outputs))
+    for case let input? in inputs { userTable[input.index].append(id) }
+    order.append(id)
+    return id
+  }
+
+  /// Appends a node whose output types follow from its operator.
+  ///
+  /// - Throws: The refusal of the operator's type rule, with the node's name.
+  @discardableResult
+  public mutating func addNode(
+    _ op: Op,
+    name: String = "",
+    inputs: [ValueID?],
+    outputNames: [String]
+  ) throws(Refusal) -> NodeID {
+    let operands = inputs.map { id in id.map { OperandInfo(type: self[$0].type, constant: self[$0].constant) }
+    }
+    var types: [TensorType]
+    do { types = try op.payload.inferTypes(operands) } catch {
+      throw error.at("node \(Refusal.quoted(name.isEmpty ? outputNames.first ?? "" : name)) (\(op.name))")
+    }
+    types = Array(types.prefix(outputNames.count))
+    return addNode(op, name: name, inputs: inputs, outputNames: outputNames, outputTypes: types)
+  }
+
+  /// Marks a value as an output of the graph.
+  public mutating func addOutput(_ id: ValueID) { outputs.append(id) }
+
+  // MARK: Editing
+
+  /// Replaces the operator of a node; its operands stay.
+  public mutating func setOp(_ op: Op, of id: NodeID) { nodes[id.index]?.op = op }
+
+  /// Replaces all operands of a node.
+  public mutating func setInputs(_ inputs: [ValueID?], of id: NodeID) {
+    for case let old? in self[id].inputs { removeUse(of: old, by: id) }
+    nodes[id.index]?.inputs = inputs
+    for case let new? in inputs { userTable[new.index].append(id) }
+  }
+
+  /// Replaces the elements of a constant, and with them its type.
+  public mutating func setConstant(_ tensor: Tensor, of id: ValueID) {
+    precondition(self[id].producer == nil && self[id].isConstant)
+    values[id.index]?.constant = tensor
+    values[id.index]?.type = tensor.type
+  }
+
+  public mutating func setType(_ type: TensorType, of id: ValueID) { values[id.index]?.type = type }
+
+  /// Gives a value another name, made unique.
+  public mutating func rename(_ id: ValueID, to name: String) {
+    guard self[id].name != name else { return }
+    names[self[id].name] = nil
+    let unique = uniqueName(name)
+    values[id.index]?.name = unique
+    names[unique] = id
+  }
+
+  /// Makes every user of `old`, and the list of outputs, use `new` instead.
+  ///
+  /// - Parameter exception: A node that keeps using `old`, such as the one that makes `new` from it.
+  public mutating func replaceUses(of old: ValueID, with new: ValueID, except exception: NodeID? = nil) {
+    let users = Set(userTable[old.index].map(\.index)).sorted()
+    for user in users where user != exception?.index {
+      setInputs(self[NodeID(user)].inputs.map { $0 == old ? new : $0 }, of: NodeID(user))
+    }
+    outputs = outputs.map { $0 == old ? new : $0 }
+  }
+
+  /// Exchanges one graph output for another value.
+  public mutating func setOutput(_ index: Int, to id: ValueID) { outputs[index] = id }
+
+  /// Removes a node and its outputs, which nobody may use any more.
+  public mutating func erase(_ id: NodeID) {
+    let node = self[id]
+    for output in node.outputs {
+      precondition(
+        userTable[output.index].isEmpty && !outputs.contains(output),
+        "\(self[output].name) is still used"
+      )
+    }
+    for case let input? in node.inputs { removeUse(of: input, by: id) }
+    for output in node.outputs { eraseValue(output) }
+    nodes[id.index] = nil
+    order.removeAll { $0 == id }
+  }
+
+  /// Removes nodes that nothing needs and constants that nobody uses.
+  ///
+  /// - Returns: Whether anything was removed.
+  @discardableResult
+  public mutating func removeUnused() -> Bool {
+    var needed = Set(outputs)
+    var live = Set<NodeID>()
+    for id in order.reversed() where self[id].outputs.contains(where: needed.contains) {
+      live.insert(id)
+      for case let input? in self[id].inputs { needed.insert(input) }
+    }
+    let dead = order.filter { !live.contains($0) }
+    for id in dead {
+      for case let input? in self[id].inputs { removeUse(of: input, by: id) }
+    }
+    for id in dead {
+      for output in self[id].outputs { eraseValue(output) }
+      nodes[id.index] = nil
+    }
+    order.removeAll { !live.contains($0) }
+    let idle = valueIDs.filter { self[$0].isConstant && userTable[$0.index].isEmpty && !outputs.contains($0) }
+    for id in idle { eraseValue(id) }
+    return !dead.isEmpty || !idle.isEmpty
+  }
+
+  /// Restores ``order`` after edits: every node directly before its first user or where it stood.
+  ///
+  /// - Throws: A refusal when the graph has a cycle.
+  public mutating func sortTopologically() throws(Refusal) {
+    enum Visit { case open, done }
+    var state: [NodeID: Visit] = [:]
+    var sorted: [NodeID] = []
+    sorted.reserveCapacity(order.count)
+    for root in order where state[root] == nil {
+      var stack = [root]
+      while let id = stack.last {
+        if state[id] == nil {
+          state[id] = .open
+          for case let input? in self[id].inputs.reversed() {
+            guard let producer = self[input].producer, state[producer] != .done else { continue }
+            guard state[producer] == nil else {
+              throw Refusal(
+                .invalid,
+                at: label(of: id),
+                rule: "O23",
+                "is part of a cycle",
+                remedy: "export the model again; a graph must be acyclic"
+              )
+            }
+            stack.append(producer)
+          }
+        } else {
+          stack.removeLast()
+          if state[id] == .open {
+            state[id] = .done
+            sorted.append(id)
+          }
+        }
+      }
+    }
+    order = sorted
+  }
+
+  private mutating func addValue(_ value: Value) -> ValueID {
+    let id = ValueID(values.count)
+    var value = value
+    value.name = uniqueName(value.name)
+    names[value.name] = id
+    values.append(value)
+    userTable.append([])
+    return id
+  }
+
+  private mutating func eraseValue(_ id: ValueID) {
+    names[self[id].name] = nil
+    values[id.index] = nil
+    userTable[id.index] = []
+  }
+
+  private mutating func removeUse(of value: ValueID, by node: NodeID) {
+    guard let index = userTable[value.index].firstIndex(of: node) else { return }
+    userTable[value.index].remove(at: index)
+  }
+}
+
+/// Keys of ``Graph/metadata``.
+public enum MetadataKey {
+  /// Preprocessing of image inputs, as `Preprocessing.description` writes it.
+  public static let preprocessing = "preprocessing"
+  /// Names of the passes that ran, separated by commas.
+  public static let passes = "passes"
+  /// How activations were calibrated: observer, samples, digest.
+  public static let calibration = "calibration"
+  /// Format of the file the network came from, such as `onnx opset 17`.
+  public static let source = "source"
+  /// Architecture that gave a bare checkpoint its graph.
+  public static let architecture = "architecture"
+  /// The quantization scheme, such as `int8 per-channel static`.
+  public static let scheme = "scheme"
+}

@@ -1,0 +1,61 @@
+public import BinaryIO
+
+/// Mean over windows.
+public struct AveragePool: OpPayload {
+  /// Extent of the window.
+  public var kernel: [Int]
+  /// Step per spatial axis.
+  public var strides: [Int]
+  /// Padding: all begins, then all ends.
+  public var pads: [Int]
+  /// Distance of the taps per spatial axis.
+  public var dilations: [Int]
+  /// Whether the output extent is rounded up.
+  public var ceilMode: Bool
+  /// Whether padding counts in the divisor.
+  public var countIncludePad: Bool
+
+  public init(
+    kernel: [Int],
+    strides: [Int],
+    pads: [Int],
+    dilations: [Int],
+    ceilMode: Bool = false,
+    countIncludePad: Bool = false
+  ) {
+    self.kernel = kernel
+    self.strides = strides
+    self.pads = pads
+    self.dilations = dilations
+    self.ceilMode = ceilMode
+    self.countIncludePad = countIncludePad
+  }
+
+  init(_ a: inout AttributeReader) throws(Refusal) {
+    kernel = try a.required("kernel", a.ints("kernel"))
+    strides = try a.required("strides", a.ints("strides"))
+    pads = try a.required("pads", a.ints("pads"))
+    dilations = try a.required("dilations", a.ints("dilations"))
+    ceilMode = try a.bool("ceil_mode") ?? false
+    countIncludePad = try a.bool("count_include_pad") ?? false
+  }
+
+  public var name: String { "average_pool" }
+  public var inputCount: ClosedRange<Int> { 1...1 }
+  public var outputCount: ClosedRange<Int> { 1...1 }
+
+  public var attributes: Attributes {
+    var result = Attributes()
+    result.set("kernel", kernel)
+    result.set("strides", strides)
+    result.set("pads", pads)
+    result.set("dilations", dilations)
+    result.set("ceil_mode", ceilMode, unless: false)
+    result.set("count_include_pad", countIncludePad, unless: false)
+    return result
+  }
+
+  public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
+    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+  }
+}

@@ -1,0 +1,57 @@
+public import BinaryIO
+
+/// `activation(alpha · A' · B' + beta · C)` for matrices; `A'` is `A` or its transpose.
+///
+/// Inputs: `a`, `b`, optional `c` that broadcasts to the result.
+public struct Gemm: OpPayload {
+  /// Factor of the product.
+  public var alpha: Float
+  /// Factor of `c`.
+  public var beta: Float
+  /// Whether `a` is `[K, M]`.
+  public var transA: Bool
+  /// Whether `b` is `[N, K]`.
+  public var transB: Bool
+  /// Applied to the result.
+  public var activation: Activation
+
+  public init(
+    alpha: Float = 1,
+    beta: Float = 1,
+    transA: Bool = false,
+    transB: Bool = false,
+    activation: Activation = .none
+  ) {
+    self.alpha = alpha
+    self.beta = beta
+    self.transA = transA
+    self.transB = transB
+    self.activation = activation
+  }
+
+  init(_ a: inout AttributeReader) throws(Refusal) {
+    alpha = try a.float("alpha") ?? 1
+    beta = try a.float("beta") ?? 1
+    transA = try a.bool("trans_a") ?? false
+    transB = try a.bool("trans_b") ?? false
+    activation = try Activation(&a)
+  }
+
+  public var name: String { "gemm" }
+  public var inputCount: ClosedRange<Int> { 2...3 }
+  public var outputCount: ClosedRange<Int> { 1...1 }
+
+  public var attributes: Attributes {
+    var result = Attributes()
+    result.set("alpha", alpha, unless: 1)
+    result.set("beta", beta, unless: 1)
+    result.set("trans_a", transA, unless: false)
+    result.set("trans_b", transB, unless: false)
+    activation.write(to: &result)
+    return result
+  }
+
+  public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
+    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+  }
+}

@@ -1,0 +1,25 @@
+public import BinaryIO
+
+/// Mean or maximum over all spatial axes, which stay with extent 1.
+public struct GlobalPool: OpPayload {
+  /// Which function.
+  public enum Kind: String, Hashable, Sendable, CaseIterable {
+    case average = "global_average_pool"
+    case max = "global_max_pool"
+  }
+
+  public var kind: Kind
+
+  public init(_ kind: Kind) {
+    self.kind = kind
+  }
+
+  public var name: String { kind.rawValue }
+  public var inputCount: ClosedRange<Int> { 1...1 }
+  public var outputCount: ClosedRange<Int> { 1...1 }
+  public var attributes: Attributes { Attributes() }
+
+  public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
+    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+  }
+}

@@ -1,0 +1,17 @@
+public import BinaryIO
+
+/// Matrix product with broadcast leading axes, as numpy's `matmul`.
+public struct MatMul: OpPayload {
+
+  public init() {
+  }
+
+  public var name: String { "matmul" }
+  public var inputCount: ClosedRange<Int> { 2...2 }
+  public var outputCount: ClosedRange<Int> { 1...1 }
+  public var attributes: Attributes { Attributes() }
+
+  public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
+    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+  }
+}

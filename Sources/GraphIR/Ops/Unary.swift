@@ -1,0 +1,43 @@
+public import BinaryIO
+
+/// A pointwise function without attributes.
+public struct Unary: OpPayload {
+  /// Which function.
+  public enum Kind: String, Hashable, Sendable, CaseIterable {
+    case relu
+    case sigmoid
+    case hardSwish = "hard_swish"
+    case silu
+    case tanh
+    case erf
+    case exp
+    case log
+    case sqrt
+    case reciprocal
+    case neg
+    case abs
+    case floor
+    case ceil
+    case round
+    case sign
+    case sin
+    case cos
+    case softplus
+    case not
+  }
+
+  public var kind: Kind
+
+  public init(_ kind: Kind) {
+    self.kind = kind
+  }
+
+  public var name: String { kind.rawValue }
+  public var inputCount: ClosedRange<Int> { 1...1 }
+  public var outputCount: ClosedRange<Int> { 1...1 }
+  public var attributes: Attributes { Attributes() }
+
+  public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
+    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+  }
+}
