@@ -1,4 +1,6 @@
-/// Overflow-checked arithmetic for sizes that come from a file. Every function returns nil on overflow.
+/// Overflow-checked arithmetic for sizes that come from a file.
+///
+/// Every function returns nil on overflow.
 public enum Checked {
   /// The sum, or nil on overflow.
   public static func sum(_ a: Int, _ b: Int) -> Int? {

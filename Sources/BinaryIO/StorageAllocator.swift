@@ -27,7 +27,7 @@ public struct StorageAllocator: Sendable {
   }
 
   private func spill(_ count: Int, in folder: String) -> ByteStorage? {
-    let flags = O_TMPFILE_FLAG | O_RDWR | O_CLOEXEC
+    let flags = temporaryFileFlag | O_RDWR | O_CLOEXEC
     let descriptor = unsafe open(folder.isEmpty ? "." : folder, flags, 0o600)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
@@ -39,4 +39,4 @@ public struct StorageAllocator: Sendable {
 }
 
 /// `O_TMPFILE`, which Glibc's module map does not export because it is a compound macro.
-private let O_TMPFILE_FLAG: Int32 = 0o20000000 | O_DIRECTORY
+private let temporaryFileFlag: Int32 = 0o20000000 | O_DIRECTORY

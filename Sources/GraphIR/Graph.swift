@@ -32,7 +32,9 @@ public struct Node: Sendable {
   /// For messages; not necessarily unique.
   public var name: String
   public var op: Op
-  /// Operands; nil is an absent optional one. Changed through ``Graph`` only, which keeps the users.
+  /// Operands; nil is an absent optional one.
+  ///
+  /// Changed through ``Graph`` only, which keeps the users.
   public internal(set) var inputs: [ValueID?]
   public internal(set) var outputs: [ValueID]
 }

@@ -39,7 +39,9 @@ public struct OperandInfo: Sendable {
   }
 }
 
-/// An operator with its attributes: the spine of the IR. Consumers switch over it without `default`.
+/// An operator with its attributes: the spine of the IR.
+///
+/// Consumers switch over it without `default`.
 public enum Op: Hashable, Sendable {
   // Linear
   case conv(Conv)
