@@ -29,6 +29,13 @@ public struct ArgMax: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.type(0)
+    let reduced = try rule.axis(axis, rank: x.rank)
+    try rule.require(x.dims[reduced] != 0, "input is \(x): the axis has extent 0")
+    let dims = x.dims.indices.compactMap { axis in
+      axis == reduced ? (keepDims ? Dim.known(1) : nil) : x.dims[axis]
+    }
+    return try rule.result(.int64, dims)
   }
 }

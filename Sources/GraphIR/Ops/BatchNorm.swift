@@ -26,6 +26,15 @@ public struct BatchNorm: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.float(0)
+    try rule.require(x.rank >= 2, "input is \(x), must have at least 2 axes")
+    try rule.require(epsilon.isFinite && epsilon >= 0, "epsilon is \(epsilon)")
+    for index in 1...4 {
+      let parameter = try rule.type(index)
+      try rule.require(parameter.rank == 1, "input \(index) is \(parameter), must be a vector")
+      _ = try rule.same(x.dims[1], parameter.dims[0], "channels of the input and of input \(index) differ")
+    }
+    return try rule.result(x.dtype, x.dims)
   }
 }

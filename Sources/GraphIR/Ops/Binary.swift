@@ -26,6 +26,11 @@ public struct Binary: OpPayload {
   public var attributes: Attributes { Attributes() }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let a = try rule.type(0)
+    let b = try rule.type(1)
+    try rule.require(a.dtype == b.dtype, "operands are \(a) and \(b), must have one element type")
+    try rule.require(a.dtype != .bool, "operands are \(a) and \(b), must be numbers")
+    return try rule.result(a.dtype, rule.broadcast(a.dims, b.dims))
   }
 }

@@ -29,6 +29,10 @@ public struct Clip: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.type(0)
+    try rule.require(!min.isNaN && !max.isNaN, "a bound is not a number")
+    try rule.require(x.dtype != .bool, "input is \(x), must be a number")
+    return try rule.result(x.dtype, x.dims)
   }
 }

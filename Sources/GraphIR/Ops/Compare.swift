@@ -26,6 +26,14 @@ public struct Compare: OpPayload {
   public var attributes: Attributes { Attributes() }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let a = try rule.type(0)
+    let b = try rule.type(1)
+    try rule.require(a.dtype == b.dtype, "operands are \(a) and \(b), must have one element type")
+    switch kind {
+    case .and, .or, .xor: try rule.require(a.dtype == .bool, "operands are \(a) and \(b), must be bool")
+    case .equal, .less, .lessOrEqual, .greater, .greaterOrEqual: break
+    }
+    return try rule.result(.bool, rule.broadcast(a.dims, b.dims))
   }
 }

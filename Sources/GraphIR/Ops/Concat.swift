@@ -24,6 +24,30 @@ public struct Concat: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    var result = try rule.type(0)
+    let along = try rule.axis(axis, rank: result.rank)
+    for index in inputs.indices.dropFirst() {
+      let next = try rule.type(index)
+      try rule.require(
+        next.dtype == result.dtype && next.rank == result.rank,
+        "input \(index) is \(next), input 0 is \(result)"
+      )
+      for axis in next.dims.indices {
+        if axis != along {
+          result.dims[axis] = try rule.same(
+            result.dims[axis],
+            next.dims[axis],
+            "extents of axis \(axis) differ"
+          )
+        } else if let a = result.dims[axis].value, let b = next.dims[axis].value {
+          guard let sum = Checked.sum(a, b) else { throw rule.refusal("the result is too large") }
+          result.dims[axis] = .known(sum)
+        } else {
+          result.dims[axis] = .unknown
+        }
+      }
+    }
+    return try rule.result(result.dtype, result.dims)
   }
 }

@@ -29,6 +29,19 @@ public struct ConstantOfShape: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let operand = try rule.operand(0)
+    let values = try rule.ints(0)
+    if let dims = operand.shapeValue ?? values?.map(Dim.known) {
+      for dim in dims { try rule.require((dim.value ?? 0) >= 0, "the shape has an extent of \(dim)") }
+      return try rule.result(dtype, dims)
+    }
+    guard let rank = operand.type.dims.first?.value else {
+      throw rule.refusal(
+        "the number of axes of the result is not known",
+        remedy: "export the model with a fixed rank"
+      )
+    }
+    return try rule.result(dtype, Array(repeating: .unknown, count: rank))
   }
 }

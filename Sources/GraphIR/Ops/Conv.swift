@@ -46,6 +46,26 @@ public struct Conv: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.float(0)
+    let w = try rule.float(1)
+    try rule.require(
+      x.rank == w.rank && x.rank >= 3,
+      "input is \(x) and weight is \(w); both need 3 to 5 axes"
+    )
+    let window = Window(kernel: Array(w.dims[2...]), strides: strides, pads: pads, dilations: dilations)
+    try window.check(rule)
+    try rule.require(group >= 1, "group is \(group), must be at least 1")
+    if let channels = x.dims[1].value, let perGroup = w.dims[1].value {
+      try rule.require(
+        channels % group == 0 && channels / group == perGroup,
+        "the input has \(channels) channels in \(group) groups, the weight takes \(perGroup) per group"
+      )
+    }
+    if let filters = w.dims[0].value {
+      try rule.require(filters % group == 0, "\(filters) output channels do not divide into \(group) groups")
+    }
+    try rule.checkBias(rule.optional(2), w.dims[0])
+    return try rule.result(x.dtype, [x.dims[0], w.dims[0]] + window.output(Array(x.dims[2...]), rule))
   }
 }

@@ -58,6 +58,38 @@ public struct ConvTranspose: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.float(0)
+    let w = try rule.float(1)
+    try rule.require(
+      x.rank == w.rank && x.rank >= 3,
+      "input is \(x) and weight is \(w); both need 3 to 5 axes"
+    )
+    let kernel = Array(w.dims[2...])
+    try Window(kernel: kernel, strides: strides, pads: pads, dilations: dilations).check(rule)
+    try rule.require(group >= 1, "group is \(group), must be at least 1")
+    try rule.require(outputPadding.count == kernel.count, "output_padding has \(outputPadding.count) entries")
+    _ = try rule.same(x.dims[1], w.dims[0], "input channels and the weight's first axis differ")
+    if let channels = x.dims[1].value {
+      try rule.require(channels % group == 0, "\(channels) channels do not divide into \(group) groups")
+    }
+    var dims = [x.dims[0], w.dims[1].value.map { .known($0 * group) } ?? .unknown]
+    try rule.checkBias(rule.optional(2), dims[1])
+    for axis in kernel.indices {
+      let extra = outputPadding[axis]
+      try rule.require(
+        extra >= 0 && extra < max(strides[axis], dilations[axis]),
+        "output_padding \(extra) is not below the stride"
+      )
+      guard let extent = x.dims[axis + 2].value, let taps = kernel[axis].value else {
+        dims.append(.unknown)
+        continue
+      }
+      let full = (extent - 1) * strides[axis] + (taps - 1) * dilations[axis] + 1 + extra
+      let size = full - pads[axis] - pads[axis + kernel.count]
+      try rule.require(size > 0, "the result's spatial extent is \(size)")
+      dims.append(.known(size))
+    }
+    return try rule.result(x.dtype, dims)
   }
 }

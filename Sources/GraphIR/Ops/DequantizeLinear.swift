@@ -26,6 +26,17 @@ public struct DequantizeLinear: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let q = try rule.type(0)
+    try rule.require(
+      [.uint8, .int8, .uint16, .int16, .int32].contains(q.dtype),
+      "input 0 is \(q), must be a quantized integer"
+    )
+    try rule.checkScale(1, axis: axis, of: q)
+    if let zeroPoint = rule.optional(2)?.type {
+      try rule.require(zeroPoint.dtype == q.dtype, "the zero point is \(zeroPoint), the input is \(q)")
+      try rule.require(try rule.type(1).dims == zeroPoint.dims, "scale and zero point differ in shape")
+    }
+    return try rule.result(rule.type(1).dtype, q.dims)
   }
 }

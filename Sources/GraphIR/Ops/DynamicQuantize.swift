@@ -14,6 +14,8 @@ public struct DynamicQuantize: OpPayload {
   public var attributes: Attributes { Attributes() }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.float(0)
+    return try rule.result(.uint8, x.dims) + [TensorType(.float32, []), TensorType(.uint8, [])]
   }
 }

@@ -24,6 +24,21 @@ public struct Expand: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.type(0)
+    var target: [Dim]?
+    if let shape { target = shape.map(Dim.known) } else { target = try rule.operand(1).shapeValue }
+    if target == nil { target = try rule.ints(1)?.map(Dim.known) }
+    guard let target else {
+      guard let rank = try rule.type(1).dims.first?.value else {
+        throw rule.refusal(
+          "the number of axes of the result is not known",
+          remedy: "export the model with a fixed rank"
+        )
+      }
+      return try rule.result(x.dtype, Array(repeating: .unknown, count: max(rank, x.rank)))
+    }
+    for dim in target { try rule.require((dim.value ?? 0) >= 0, "the shape has an extent of \(dim)") }
+    return try rule.result(x.dtype, rule.broadcast(x.dims, target))
   }
 }

@@ -24,6 +24,25 @@ public struct Gather: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.type(0)
+    let indices = try rule.operand(1)
+    let along = try rule.axis(axis, rank: x.rank)
+    try rule.require(
+      indices.type.dtype == .int64 || indices.type.dtype == .int32,
+      "input 1 is \(indices.type), must be i64 or i32"
+    )
+    if let extent = x.dims[along].value, let values = indices.constant?.intValues() {
+      for value in values {
+        try rule.require(
+          value >= -extent && value < extent,
+          "index \(value) is outside of \(-extent)..<\(extent)"
+        )
+      }
+    }
+    return try rule.result(
+      x.dtype,
+      Array(x.dims[..<along]) + indices.type.dims + Array(x.dims[(along + 1)...])
+    )
   }
 }

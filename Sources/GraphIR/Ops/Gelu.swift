@@ -24,6 +24,8 @@ public struct Gelu: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.float(0)
+    return try rule.result(x.dtype, x.dims)
   }
 }

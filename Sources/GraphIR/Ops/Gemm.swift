@@ -52,6 +52,23 @@ public struct Gemm: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let a = try rule.float(0)
+    let b = try rule.float(1)
+    try rule.require(a.rank == 2 && b.rank == 2, "operands are \(a) and \(b), must be matrices")
+    try rule.require(alpha.isFinite && beta.isFinite, "alpha or beta is not finite")
+    _ = try rule.same(a.dims[transA ? 0 : 1], b.dims[transB ? 1 : 0], "inner extents differ")
+    let dims = [a.dims[transA ? 1 : 0], b.dims[transB ? 0 : 1]]
+    if let c = rule.optional(2)?.type {
+      let broadcast = try rule.broadcast(dims, c.dims)
+      try rule.require(
+        broadcast.count == 2 && c.dtype == a.dtype,
+        "input 2 is \(c), must broadcast to \(rule.describe(dims))"
+      )
+      for (wide, own) in zip(broadcast, dims) {
+        _ = try rule.same(wide, own, "input 2 is larger than the result")
+      }
+    }
+    return try rule.result(a.dtype, dims)
   }
 }

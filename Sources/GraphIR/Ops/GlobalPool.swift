@@ -20,6 +20,10 @@ public struct GlobalPool: OpPayload {
   public var attributes: Attributes { Attributes() }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.type(0)
+    try rule.require(x.rank >= 3, "input is \(x), must have spatial axes")
+    try rule.require(!x.dims[2...].contains(0), "input is \(x): a spatial extent is 0")
+    return try rule.result(x.dtype, Array(x.dims[..<2]) + x.dims[2...].map { _ in 1 })
   }
 }

@@ -29,6 +29,20 @@ public struct LayerNorm: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.float(0)
+    let first = try rule.axis(axis, rank: x.rank)
+    try rule.require(epsilon.isFinite && epsilon >= 0, "epsilon is \(epsilon)")
+    let normalized = Array(x.dims[first...])
+    try rule.require(!normalized.contains(.known(0)), "the normalised extent is 0")
+    for index in 1...2 {
+      guard let parameter = rule.optional(index)?.type else { continue }
+      let broadcast = try rule.broadcast(normalized, parameter.dims)
+      try rule.require(
+        broadcast.count == normalized.count,
+        "input \(index) is \(parameter), the input is \(x)"
+      )
+    }
+    return try rule.result(x.dtype, x.dims)
   }
 }

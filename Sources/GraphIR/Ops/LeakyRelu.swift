@@ -24,6 +24,9 @@ public struct LeakyRelu: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.float(0)
+    try rule.require(alpha.isFinite, "a parameter is not finite")
+    return try rule.result(x.dtype, x.dims)
   }
 }

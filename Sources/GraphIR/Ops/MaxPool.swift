@@ -44,6 +44,24 @@ public struct MaxPool: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.type(0)
+    try rule.require(x.rank == kernel.count + 2, "input is \(x), the window has \(kernel.count) axes")
+    let window = Window(
+      kernel: kernel.map(Dim.known),
+      strides: strides,
+      pads: pads,
+      dilations: dilations,
+      ceilMode: ceilMode
+    )
+    try window.check(rule)
+    for axis in kernel.indices {
+      let effective = (kernel[axis] - 1) * dilations[axis] + 1
+      try rule.require(
+        pads[axis] < effective && pads[axis + kernel.count] < effective,
+        "a pad is not below the window of \(effective)"
+      )
+    }
+    return try rule.result(x.dtype, Array(x.dims[..<2]) + window.output(Array(x.dims[2...]), rule))
   }
 }

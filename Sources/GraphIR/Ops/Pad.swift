@@ -39,6 +39,29 @@ public struct Pad: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.type(0)
+    try rule.require(pads.count == 2 * x.rank, "pads has \(pads.count) entries, the input is \(x)")
+    var dims = x.dims
+    for axis in x.dims.indices {
+      let (before, after) = (pads[axis], pads[axis + x.rank])
+      guard let extent = x.dims[axis].value else {
+        dims[axis] = before == 0 && after == 0 ? x.dims[axis] : .unknown
+        continue
+      }
+      guard let first = Checked.sum(extent, before), let size = Checked.sum(first, after) else {
+        throw rule.refusal("the result is too large")
+      }
+      try rule.require(size >= 0, "pads \(before) and \(after) leave an extent of \(size)")
+      if mode == .reflect {
+        try rule.require(
+          max(before, after) <= max(extent - 1, 0),
+          "a reflecting pad exceeds the extent of \(extent)"
+        )
+      }
+      if mode == .edge { try rule.require(extent > 0 || size == 0, "edge padding of an empty axis") }
+      dims[axis] = .known(size)
+    }
+    return try rule.result(x.dtype, dims)
   }
 }

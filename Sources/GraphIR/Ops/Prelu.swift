@@ -12,6 +12,12 @@ public struct Prelu: OpPayload {
   public var attributes: Attributes { Attributes() }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.float(0)
+    let slope = try rule.type(1)
+    try rule.require(slope.dtype == x.dtype, "operands are \(x) and \(slope), must have one element type")
+    let dims = try rule.broadcast(x.dims, slope.dims)
+    try rule.require(dims.count == x.rank, "input 1 is \(slope), must broadcast to \(x)")
+    return try rule.result(x.dtype, dims)
   }
 }

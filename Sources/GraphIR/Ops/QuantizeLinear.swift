@@ -26,6 +26,15 @@ public struct QuantizeLinear: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.float(0)
+    let zeroPoint = try rule.type(2)
+    try rule.require(
+      [.uint8, .int8, .uint16, .int16].contains(zeroPoint.dtype),
+      "the zero point is \(zeroPoint), must be an 8 or 16 bit integer"
+    )
+    try rule.checkScale(1, axis: axis, of: x)
+    try rule.require(try rule.type(1).dims == zeroPoint.dims, "scale and zero point differ in shape")
+    return try rule.result(zeroPoint.dtype, x.dims)
   }
 }

@@ -12,6 +12,27 @@ public struct RangeOp: OpPayload {
   public var attributes: Attributes { Attributes() }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let start = try rule.operand(0)
+    let limit = try rule.operand(1)
+    let delta = try rule.operand(2)
+    for operand in [start, limit, delta] {
+      try rule.require(
+        operand.type.rank == 0 && operand.type.dtype == start.type.dtype && operand.type.dtype != .bool,
+        "an operand is \(operand.type), must be a scalar number"
+      )
+    }
+    let known = [start, limit, delta].map { $0.constant?.intValues()?.first ?? $0.shapeValue?.first?.value }
+    guard let first = known[0], let last = known[1], let step = known[2] else {
+      return try rule.result(start.type.dtype, [.unknown])
+    }
+    try rule.require(step != 0 && step != .min, "delta is \(step)")
+    let (distance, overflow) = last.subtractingReportingOverflow(first)
+    try rule.require(!overflow, "the range is too long")
+    let isEmpty = distance == 0 || (distance > 0) != (step > 0)
+    return try rule.result(
+      start.type.dtype,
+      [.known(isEmpty ? 0 : Int((distance.magnitude + step.magnitude - 1) / step.magnitude))]
+    )
   }
 }

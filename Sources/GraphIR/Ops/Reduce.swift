@@ -43,6 +43,26 @@ public struct Reduce: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.type(0)
+    var reduced = Array(0..<x.rank)
+    if let axes {
+      reduced = try rule.axes(axes, rank: x.rank)
+    } else if let operand = rule.optional(1) {
+      guard let values = try rule.ints(1) else {
+        throw rule.refusal(
+          "input 1 is \(operand.type): axes must be constant",
+          remedy: "export the model with constant axes"
+        )
+      }
+      reduced = try rule.axes(values, rank: x.rank)
+    }
+    if kind == .mean || kind == .max || kind == .min {
+      try rule.require(!reduced.contains { x.dims[$0] == 0 }, "input is \(x): a reduced extent is 0")
+    }
+    let dims = x.dims.indices.compactMap { axis in
+      reduced.contains(axis) ? (keepDims ? Dim.known(1) : nil) : x.dims[axis]
+    }
+    return try rule.result(x.dtype, dims)
   }
 }

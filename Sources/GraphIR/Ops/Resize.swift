@@ -55,6 +55,32 @@ public struct Resize: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.type(0)
+    try rule.require((scales == nil) != (sizes == nil), "exactly one of scales and sizes must be given")
+    if let sizes {
+      try rule.require(sizes.count == x.rank, "sizes has \(sizes.count) entries, the input is \(x)")
+      for size in sizes {
+        try rule.require((1...Limits.standard.dimension).contains(size), "a size is \(size)")
+      }
+      return try rule.result(
+        x.dtype,
+        sizes.enumerated().map { x.dims[$0].value == nil && $1 == 1 ? x.dims[$0] : .known($1) }
+      )
+    }
+    let scales = scales ?? []
+    try rule.require(scales.count == x.rank, "scales has \(scales.count) entries, the input is \(x)")
+    var dims: [Dim] = []
+    for (dim, scale) in zip(x.dims, scales) {
+      try rule.require(scale.isFinite && scale > 0 && scale <= 1_024, "a scale is \(scale)")
+      guard let extent = dim.value else {
+        dims.append(scale == 1 ? dim : .unknown)
+        continue
+      }
+      let size = (Double(extent) * Double(scale)).rounded(.down)
+      try rule.require(size >= 1 && size <= Double(Limits.standard.dimension), "an extent becomes \(size)")
+      dims.append(.known(Int(size)))
+    }
+    return try rule.result(x.dtype, dims)
   }
 }

@@ -29,6 +29,16 @@ public struct ShapeOf: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.type(0)
+    return try rule.result(.int64, [.known(range(rank: x.rank).count)])
+  }
+
+  /// The axes whose extents are returned; both ends are clamped to the rank.
+  package func range(rank: Int) -> Range<Int> {
+    func clamp(_ axis: Int) -> Int { Swift.min(Swift.max(axis < 0 ? axis + rank : axis, 0), rank) }
+    let first = clamp(Swift.max(start, -rank))
+    let last = end.map { clamp(Swift.max($0, -rank)) } ?? rank
+    return first..<Swift.max(first, last)
   }
 }

@@ -29,6 +29,10 @@ public struct Softmax: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.float(0)
+    let along = try rule.axis(axis, rank: x.rank)
+    try rule.require(x.dims[along] != 0, "input is \(x): the axis has extent 0")
+    return try rule.result(x.dtype, x.dims)
   }
 }

@@ -4,7 +4,7 @@ public import BinaryIO
 public struct Split: OpPayload {
   /// The axis.
   public var axis: Int
-  /// Extents; nil: equal parts, the last one smaller.
+  /// Extent of each part.
   public var sizes: [Int]?
 
   public init(axis: Int = 0, sizes: [Int]? = nil) {
@@ -29,6 +29,28 @@ public struct Split: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.type(0)
+    let along = try rule.axis(axis, rank: x.rank)
+    guard let sizes else {
+      throw rule.refusal(
+        "the sizes of the parts are not known",
+        remedy: "export the model with explicit split sizes"
+      )
+    }
+    try rule.require(!sizes.isEmpty && sizes.allSatisfy { $0 >= 0 }, "the sizes are \(sizes)")
+    guard let sum = sizes.reduce(0, { (sum: Int?, size) in sum.flatMap { Checked.sum($0, size) } }) else {
+      throw rule.refusal("the sizes add up to more than can be counted")
+    }
+    if let extent = x.dims[along].value {
+      try rule.require(sum == extent, "sizes add up to \(sum), the axis has \(extent)")
+    }
+    var types: [TensorType] = []
+    for size in sizes {
+      var dims = x.dims
+      dims[along] = .known(size)
+      types += try rule.result(x.dtype, dims)
+    }
+    return types
   }
 }

@@ -24,6 +24,12 @@ public struct Squeeze: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.type(0)
+    let removed =
+      try axes.map { (axes) throws(Refusal) in try rule.axes(axes, rank: x.rank) }
+      ?? x.dims.indices.filter { x.dims[$0] == 1 }
+    for axis in removed { _ = try rule.same(x.dims[axis], 1, "squeezed axis \(axis) must have extent 1") }
+    return try rule.result(x.dtype, x.dims.indices.filter { !removed.contains($0) }.map { x.dims[$0] })
   }
 }

@@ -24,6 +24,9 @@ public struct Transpose: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.type(0)
+    try rule.require(perm.sorted() == Array(0..<x.rank), "perm \(perm) is no permutation of the axes of \(x)")
+    return try rule.result(x.dtype, perm.map { x.dims[$0] })
   }
 }

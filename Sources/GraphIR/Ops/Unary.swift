@@ -38,6 +38,16 @@ public struct Unary: OpPayload {
   public var attributes: Attributes { Attributes() }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.type(0)
+    switch kind {
+    case .not: try rule.require(x.dtype == .bool, "input is \(x), must be bool")
+    case .relu, .neg, .abs, .sign: try rule.require(x.dtype != .bool, "input is \(x), must be a number")
+    case .sigmoid, .hardSwish, .silu, .tanh, .erf, .exp, .log, .sqrt, .reciprocal, .floor, .ceil, .round,
+      .sin, .cos,
+      .softplus:
+      try rule.require(x.dtype.isFloatingPoint, "input is \(x), must be floating point")
+    }
+    return try rule.result(x.dtype, x.dims)
   }
 }

@@ -24,6 +24,13 @@ public struct Unsqueeze: OpPayload {
   }
 
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
-    throw Refusal(.unsupported, at: name, rule: "O42", "has no type rule", remedy: "")
+    let rule = try TypeRule(self, inputs)
+    let x = try rule.type(0)
+    let inserted = try rule.axes(axes, rank: x.rank + axes.count)
+    var source = x.dims.makeIterator()
+    return try rule.result(
+      x.dtype,
+      (0..<x.rank + axes.count).map { inserted.contains($0) ? 1 : source.next() ?? 1 }
+    )
   }
 }
