@@ -69,14 +69,7 @@ enum ShapeArithmetic {
   }
 
   private static func extents(_ dims: [Dim], _ op: ShapeOf) -> [Dim] {
-    let start = clampedAxis(op.start, dims.count)
-    let end = clampedAxis(op.end ?? dims.count, dims.count)
-    return start < end ? Array(dims[start..<end]) : []
-  }
-
-  /// A possibly negative axis as `shape` takes it: counted from the end, then clamped to `0...rank`.
-  private static func clampedAxis(_ axis: Int, _ rank: Int) -> Int {
-    Swift.min(Swift.max(axis < 0 ? axis + rank : axis, 0), rank)
+    Array(dims[op.range(rank: dims.count)])
   }
 
   private static func cast(_ elements: [Dim], to dtype: DType) -> [Dim]? {
@@ -133,29 +126,10 @@ enum ShapeArithmetic {
     }
     let hasSteps = op.steps != nil || (operands.count > 4 && operands[4] != nil)
     guard let elements = operands.first ?? nil, let start = bound(op.starts, 1), let end = bound(op.ends, 2),
-      let step = hasSteps ? bound(op.steps, 4) : 1, step != 0
+      let step = hasSteps ? bound(op.steps, 4) : 1, step != 0, step != .min
     else { return nil }
-    let count = elements.count
-    func fromStart(_ index: Int) -> Int { index < 0 ? index + count : index }
-    var result: [Dim] = []
-    if step > 0 {
-      let last = Swift.min(fromStart(end), count)
-      var index = Swift.max(fromStart(start), 0)
-      while index < last {
-        result.append(elements[index])
-        guard let next = Checked.sum(index, step) else { break }
-        index = next
-      }
-    } else {
-      let last = Swift.max(fromStart(end), -1)
-      var index = Swift.min(fromStart(start), count - 1)
-      while index > last {
-        result.append(elements[index])
-        guard let next = Checked.sum(index, step) else { break }
-        index = next
-      }
-    }
-    return result
+    let chosen = Slice.indices(extent: elements.count, start: start, end: end, step: step)
+    return (0..<chosen.count).map { elements[chosen.first + $0 * step] }
   }
 
   private static func parts(_ op: Split, _ operands: [[Dim]?], _ types: [TensorType]) -> [[Dim]?] {

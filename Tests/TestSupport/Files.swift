@@ -4,7 +4,7 @@ import Glibc
 package func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
   var template = Array("\(environment("TMPDIR") ?? "/tmp")/qconvert-test-XXXXXX".utf8CString)
   guard unsafe mkdtemp(&template) != nil else { throw TestFailure("no temporary folder can be made") }
-  let path = unsafe String(cString: template)
+  let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
   defer { removeTree(path, depth: 16) }
   return try body(path)
 }
@@ -64,11 +64,11 @@ private func removeTree(_ path: String, depth: Int) {
   var status = stat()
   guard unsafe lstat(path, &status) == 0 else { return }
   guard status.st_mode & S_IFMT == S_IFDIR, depth > 0 else {
-    unlink(path)
+    unsafe unlink(path)
     return
   }
   for name in entries(path) { removeTree("\(path)/\(name)", depth: depth - 1) }
-  rmdir(path)
+  unsafe rmdir(path)
 }
 
 /// Names in a folder, sorted, without `.` and `..`; empty where it cannot be read.

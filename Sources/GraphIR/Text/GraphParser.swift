@@ -11,7 +11,7 @@ public enum GraphParser {
   ///   - text: The whole text.
   ///   - limits: Bounds on names, ranks and counts.
   ///   - constant: Gives the elements of a constant that the text leaves `external`; nil when it has none.
-  /// - Throws: A refusal (`T1` for the text itself, `T2` for an external constant, `O..` and `L..` for what it says).
+  /// - Throws: A refusal (`QIR1` for the text itself, `QIR2` for an external constant, `O..` and `L..` for what it says).
   public static func parse(
     _ text: String,
     limits: Limits = .standard,
@@ -293,7 +293,7 @@ extension GraphTextParser {
     Refusal(
       .invalid,
       at: "\(lexer.refusal("", at: index).place), constant \(Refusal.quoted(name))",
-      rule: "T2",
+      rule: "QIR2",
       problem,
       remedy: "write the file again with qconvert; its graph and its tensors do not belong together"
     )

@@ -108,7 +108,7 @@ struct Lexer {
     return Refusal(
       .invalid,
       at: "graph text \(line):\(column)",
-      rule: "T1",
+      rule: "QIR1",
       problem,
       remedy: "write the file again with qconvert, or correct the text"
     )

@@ -38,7 +38,9 @@ extension GraphValidator {
     func count<Bits: FixedWidthInteger & BitwiseCopyable>(_ exponent: Bits) -> Int {
       unsafe tensor.withElements(as: Bits.self) { elements in
         var count = 0
-        for unsafebits in unsafe elements where bits & exponent == exponent { count += 1 }
+        for index in elements.indices where unsafe elements[index] & exponent == exponent {
+          count += 1
+        }
         return count
       }
     }

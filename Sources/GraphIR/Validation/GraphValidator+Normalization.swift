@@ -1,7 +1,7 @@
 internal import BinaryIO
 
 extension GraphValidator {
-  /// `var + epsilon > 0` for every channel of every batch normalisation with a constant variance (O42).
+  /// `var + epsilon > 0` for every channel of every batch normalisation with a constant variance (T-batch_norm).
   static func checkNormalization(_ graph: Graph) throws(Refusal) {
     for id in graph.order {
       let node = graph[id]
@@ -11,7 +11,7 @@ extension GraphValidator {
       guard let channel = values.firstIndex(where: { !($0 + op.epsilon > 0) }) else { continue }
       throw malformed(
         graph.label(of: id),
-        "O42",
+        "T-batch_norm",
         "variance \(values[channel]) of channel \(channel) plus epsilon \(op.epsilon) is not above 0"
       )
     }

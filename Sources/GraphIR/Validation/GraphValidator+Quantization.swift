@@ -33,9 +33,6 @@ extension GraphValidator {
     in graph: Graph
   ) throws(Refusal) {
     guard let data, let scale = graph.type(of: node, input: 1) else { return }
-    guard scale.dtype == .float32 else {
-      throw quantization("K1", "its scale is \(scale.dtype.name), must be f32")
-    }
     try checkScale(of: node, input: 1, in: graph)
     try checkExtent(of: scale, axis: axis, data: data, "scale")
     guard let zeroPoint = graph.type(of: node, input: 2) else { return }
