@@ -49,12 +49,15 @@ public struct Graph: Sendable {
   public var metadata: [String: String] = [:]
   public private(set) var inputs: [ValueID] = []
   public private(set) var outputs: [ValueID] = []
-  /// Live nodes, producers before users.
-  public private(set) var order: [NodeID] = []
 
+  private var appended: [NodeID] = []
+  /// How many entries of ``appended`` name an erased node.
+  private var staleCount = 0
   private var values: [Value?] = []
   private var nodes: [Node?] = []
   private var userTable: [[NodeID]] = []
+  /// How often each value is listed in ``outputs``.
+  private var outputUses: [Int] = []
   private var names: [String: ValueID] = [:]
   private var nextSuffix: [String: Int] = [:]
 
@@ -76,11 +79,22 @@ public struct Graph: Sendable {
     }
   }
 
+  /// Live nodes, producers before users.
+  ///
+  /// - Complexity: O(1), or O(n) after nodes were erased one by one until the next edit that compacts it.
+  public var order: [NodeID] { staleCount == 0 ? appended : appended.filter(contains) }
+
   /// Ids of all live values, in order of creation.
   public var valueIDs: [ValueID] { values.indices.filter { values[$0] != nil }.map { ValueID($0) } }
 
   /// Whether the node still exists.
-  public func contains(_ id: NodeID) -> Bool { nodes[id.index] != nil }
+  public func contains(_ id: NodeID) -> Bool { nodes.indices.contains(id.index) && nodes[id.index] != nil }
+
+  /// Whether the value still exists.
+  public func contains(_ id: ValueID) -> Bool { values.indices.contains(id.index) && values[id.index] != nil }
+
+  /// Whether the value is an output of the graph.
+  public func isOutput(_ id: ValueID) -> Bool { outputUses[id.index] > 0 }
 
   /// One past the largest index of any value, for tables indexed by value.
   public var valueCapacity: Int { values.count }
@@ -89,7 +103,7 @@ public struct Graph: Sendable {
   public func users(of id: ValueID) -> [NodeID] { userTable[id.index] }
 
   /// Whether exactly one operand of one node uses the value, and it is no output of the graph.
-  public func hasSingleUse(_ id: ValueID) -> Bool { userTable[id.index].count == 1 && !outputs.contains(id) }
+  public func hasSingleUse(_ id: ValueID) -> Bool { userTable[id.index].count == 1 && !isOutput(id) }
 
   public func value(named name: String) -> ValueID? { names[name] }
 
@@ -137,7 +151,7 @@ public struct Graph: Sendable {
     let outputs = zip(outputNames, outputTypes).map { addValue(Value(name: $0, type: $1, producer: id)) }
     nodes.append(Node(name: name, op: op, inputs: inputs, outputs: outputs))
     for case let input? in inputs { userTable[input.index].append(id) }
-    order.append(id)
+    appended.append(id)
     return id
   }
 
@@ -151,7 +165,12 @@ public struct Graph: Sendable {
     inputs: [ValueID?],
     outputNames: [String]
   ) throws(Refusal) -> NodeID {
-    let operands = inputs.map { id in id.map { OperandInfo(type: self[$0].type, constant: self[$0].constant) }
+    let operands = inputs.map { id in
+      id.map { id in
+        let constant = self[id].constant
+        let shapeValue = constant.flatMap(ShapeArithmetic.value(of:))
+        return OperandInfo(type: self[id].type, constant: constant, shapeValue: shapeValue)
+      }
     }
     var types: [TensorType]
     do { types = try op.payload.inferTypes(operands) } catch {
@@ -162,7 +181,10 @@ public struct Graph: Sendable {
   }
 
   /// Marks a value as an output of the graph.
-  public mutating func addOutput(_ id: ValueID) { outputs.append(id) }
+  public mutating func addOutput(_ id: ValueID) {
+    outputs.append(id)
+    outputUses[id.index] += 1
+  }
 
   // MARK: Editing
 
@@ -198,29 +220,41 @@ public struct Graph: Sendable {
   ///
   /// - Parameter exception: A node that keeps using `old`, such as the one that makes `new` from it.
   public mutating func replaceUses(of old: ValueID, with new: ValueID, except exception: NodeID? = nil) {
-    let users = Set(userTable[old.index].map(\.index)).sorted()
-    for user in users where user != exception?.index {
-      setInputs(self[NodeID(user)].inputs.map { $0 == old ? new : $0 }, of: NodeID(user))
+    guard old != new else { return }
+    let users = userTable[old.index]
+    userTable[old.index] = users.filter { $0 == exception }
+    for user in users where user != exception {
+      let inputs = self[user].inputs.map { $0 == old ? new : $0 }
+      nodes[user.index]?.inputs = inputs
+      userTable[new.index].append(user)
     }
+    guard isOutput(old) else { return }
     outputs = outputs.map { $0 == old ? new : $0 }
+    outputUses[new.index] += outputUses[old.index]
+    outputUses[old.index] = 0
   }
 
   /// Exchanges one graph output for another value.
-  public mutating func setOutput(_ index: Int, to id: ValueID) { outputs[index] = id }
+  public mutating func setOutput(_ index: Int, to id: ValueID) {
+    outputUses[outputs[index].index] -= 1
+    outputs[index] = id
+    outputUses[id.index] += 1
+  }
 
   /// Removes a node and its outputs, which nobody may use any more.
   public mutating func erase(_ id: NodeID) {
     let node = self[id]
     for output in node.outputs {
       precondition(
-        userTable[output.index].isEmpty && !outputs.contains(output),
+        userTable[output.index].isEmpty && !isOutput(output),
         "\(self[output].name) is still used"
       )
     }
     for case let input? in node.inputs { removeUse(of: input, by: id) }
     for output in node.outputs { eraseValue(output) }
     nodes[id.index] = nil
-    order.removeAll { $0 == id }
+    staleCount += 1
+    if staleCount > 64, staleCount > appended.count / 2 { compactOrder() }
   }
 
   /// Removes nodes that nothing needs and constants that nobody uses.
@@ -228,22 +262,24 @@ public struct Graph: Sendable {
   /// - Returns: Whether anything was removed.
   @discardableResult
   public mutating func removeUnused() -> Bool {
-    var needed = Set(outputs)
-    var live = Set<NodeID>()
-    for id in order.reversed() where self[id].outputs.contains(where: needed.contains) {
-      live.insert(id)
-      for case let input? in self[id].inputs { needed.insert(input) }
+    let order = self.order
+    var isNeeded = outputUses.map { $0 > 0 }
+    var isLive = [Bool](repeating: false, count: nodes.count)
+    for id in order.reversed() where self[id].outputs.contains(where: { isNeeded[$0.index] }) {
+      isLive[id.index] = true
+      for case let input? in self[id].inputs { isNeeded[input.index] = true }
     }
-    let dead = order.filter { !live.contains($0) }
-    for id in dead {
-      for case let input? in self[id].inputs { removeUse(of: input, by: id) }
+    let dead = order.filter { !isLive[$0.index] }
+    for input in Set(dead.flatMap { self[$0].inputs.compactMap(\.self) }) {
+      userTable[input.index].removeAll { !isLive[$0.index] }
     }
     for id in dead {
       for output in self[id].outputs { eraseValue(output) }
       nodes[id.index] = nil
     }
-    order.removeAll { !live.contains($0) }
-    let idle = valueIDs.filter { self[$0].isConstant && userTable[$0.index].isEmpty && !outputs.contains($0) }
+    staleCount += dead.count
+    compactOrder()
+    let idle = valueIDs.filter { self[$0].isConstant && userTable[$0.index].isEmpty && !isOutput($0) }
     for id in idle { eraseValue(id) }
     return !dead.isEmpty || !idle.isEmpty
   }
@@ -252,38 +288,45 @@ public struct Graph: Sendable {
   ///
   /// - Throws: A refusal when the graph has a cycle.
   public mutating func sortTopologically() throws(Refusal) {
-    enum Visit { case open, done }
-    var state: [NodeID: Visit] = [:]
+    enum Visit { case new, open, done }
+    var state = [Visit](repeating: .new, count: nodes.count)
+    let order = self.order
     var sorted: [NodeID] = []
     sorted.reserveCapacity(order.count)
-    for root in order where state[root] == nil {
+    for root in order where state[root.index] == .new {
       var stack = [root]
       while let id = stack.last {
-        if state[id] == nil {
-          state[id] = .open
-          for case let input? in self[id].inputs.reversed() {
-            guard let producer = self[input].producer, state[producer] != .done else { continue }
-            guard state[producer] == nil else {
-              throw Refusal(
-                .invalid,
-                at: label(of: id),
-                rule: "O23",
-                "is part of a cycle",
-                remedy: "export the model again; a graph must be acyclic"
-              )
-            }
-            stack.append(producer)
-          }
-        } else {
+        guard state[id.index] == .new else {
           stack.removeLast()
-          if state[id] == .open {
-            state[id] = .done
-            sorted.append(id)
+          if state[id.index] == .open { sorted.append(id) }
+          state[id.index] = .done
+          continue
+        }
+        state[id.index] = .open
+        for case let input? in self[id].inputs.reversed() {
+          guard let producer = self[input].producer else { continue }
+          switch state[producer.index] {
+          case .new: stack.append(producer)
+          case .done: break
+          case .open:
+            throw Refusal(
+              .invalid,
+              at: label(of: id),
+              rule: "O23",
+              "is part of a cycle",
+              remedy: "export the model again; a graph must be acyclic"
+            )
           }
         }
       }
     }
-    order = sorted
+    appended = sorted
+    staleCount = 0
+  }
+
+  private mutating func compactOrder() {
+    appended = order
+    staleCount = 0
   }
 
   private mutating func addValue(_ value: Value) -> ValueID {
@@ -293,6 +336,7 @@ public struct Graph: Sendable {
     names[value.name] = id
     values.append(value)
     userTable.append([])
+    outputUses.append(0)
     return id
   }
 
