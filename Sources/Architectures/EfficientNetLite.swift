@@ -64,7 +64,8 @@ enum EfficientNetLite {
     return stride == 1 && x.channels == channels ? net.sum("\(name).add", y, x) : y
   }
 
-  private static func activate(_ net: inout Network, _ name: String, _ x: Feature, _ style: Style) -> Feature {
+  private static func activate(_ net: inout Network, _ name: String, _ x: Feature, _ style: Style) -> Feature
+  {
     net.relu6("\(name).act", net.batchNorm(name, x, epsilon: style.epsilon))
   }
 }

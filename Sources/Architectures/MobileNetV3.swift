@@ -90,7 +90,8 @@ enum MobileNetV3 {
     return hardSwish ? net.hardSwish("\(name).2", y) : net.relu("\(name).2", y)
   }
 
-  private static func residual(_ net: inout Network, _ name: String, _ x: Feature, _ block: Block) -> Feature {
+  private static func residual(_ net: inout Network, _ name: String, _ x: Feature, _ block: Block) -> Feature
+  {
     var y = x
     var index = 0
     func next() -> String {

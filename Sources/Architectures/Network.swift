@@ -138,7 +138,9 @@ struct Network {
     add(name, .clip(Clip(min: 0, max: 6)), [x])
   }
 
-  mutating func hardSwish(_ name: String, _ x: Feature) -> Feature { add(name, .unary(Unary(.hardSwish)), [x]) }
+  mutating func hardSwish(_ name: String, _ x: Feature) -> Feature {
+    add(name, .unary(Unary(.hardSwish)), [x])
+  }
 
   /// `min(max(x/6 + 1/2, 0), 1)`
   mutating func hardSigmoid(_ name: String, _ x: Feature) -> Feature {
