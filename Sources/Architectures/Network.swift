@@ -142,7 +142,7 @@ struct Network {
     add(name, .unary(Unary(.hardSwish)), [x])
   }
 
-  /// `min(max(x/6 + 1/2, 0), 1)`
+  /// `min(max(x/6 + 1/2, 0), 1)`.
   mutating func hardSigmoid(_ name: String, _ x: Feature) -> Feature {
     add(name, .hardSigmoid(HardSigmoid(alpha: 1 / 6, beta: 0.5)), [x])
   }

@@ -74,7 +74,7 @@ struct ArchitecturesTests {
     let graph = try Architectures.build(Checkpoint(tensors))
     let cast = try #require(graph.value(named: "conv1.weight.f32"))
     #expect(graph[cast].type == TensorType(.float32, known: [16, 3, 3, 3]))
-    #expect(graph.order.count { graph[$0].op.name == "cast" } == 99)
+    #expect(graph.order.count { graph[$0].op.name == "cast" } == 97)
   }
 
   @Test("two architectures with the same tensors have to be told apart by the user")
@@ -155,7 +155,8 @@ struct ArchitecturesTests {
     arguments: [[0], [], [0, Int.max], [1, 1, 1, 1, 1]]
   )
   func hostileShapes(_ shape: [Int]) throws {
-    for listing in TensorListing.all {
+    for name in ["resnet18", "mobilenet_v2", "vgg11", "cifar_resnet20"] {
+      let listing = try #require(TensorListing.all.first { $0.architecture == name })
       let tensors = try listing.tensors.map { ($0.name, try hollow(shape)) }
       #expect(throws: Refusal.self) { try Architectures.build(Checkpoint(tensors)) }
     }
