@@ -17,8 +17,13 @@ func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .testTarget(name: name, dependencies: dependencies + ["TestSupport"], swiftSettings: strict)
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+  .testTarget(
+    name: name,
+    dependencies: dependencies + ["TestSupport"],
+    exclude: exclude,
+    swiftSettings: strict
+  )
 }
 
 let package = Package(
@@ -103,7 +108,7 @@ let package = Package(
     tests("GraphIRTests", ["GraphIR", "BinaryIO"]),
     tests("ONNXReaderTests", ["ONNXReader", "GraphIR", "BinaryIO"]),
     tests("SafetensorsTests", ["Safetensors", "GraphIR", "BinaryIO"]),
-    tests("ArchitecturesTests", ["Architectures", "GraphIR", "BinaryIO"]),
+    tests("ArchitecturesTests", ["Architectures", "GraphIR", "BinaryIO"], exclude: ["Fixtures"]),
     tests("QModelFormatTests", ["QModelFormat", "GraphIR", "BinaryIO"]),
     tests("QuantizationTests", ["Quantization", "GraphIR", "BinaryIO"]),
     tests("DatasetsTests", ["Datasets", "GraphIR", "BinaryIO"]),

@@ -177,7 +177,9 @@ struct Header {
       }
       guard entry.range.lowerBound == end else {
         let what = entry.range.lowerBound < end ? "overlaps its predecessor" : "leaves a hole"
-        throw broken("S12", "begins at data byte \(entry.range.lowerBound), must be \(end): it \(what)").at(place)
+        throw broken("S12", "begins at data byte \(entry.range.lowerBound), must be \(end): it \(what)").at(
+          place
+        )
       }
       end = entry.range.upperBound
     }

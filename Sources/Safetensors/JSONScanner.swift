@@ -161,7 +161,7 @@ struct JSONScanner {
     offset += word.utf8.count
   }
 
-  /// `-? (0|[1-9][0-9]*) (.[0-9]+)? ([eE][+-]?[0-9]+)?`
+  /// Skips `-? (0|[1-9][0-9]*) (.[0-9]+)? ([eE][+-]?[0-9]+)?`.
   private mutating func skipNumber() throws(Refusal) {
     if peek() == UInt8(ascii: "-") { offset += 1 }
     let start = offset

@@ -45,7 +45,10 @@ struct ShardIndex {
 
   private init(_ bytes: ByteSlice, limits: Limits) throws(Refusal) {
     guard bytes.count <= SafetensorsFile.headerLimit else {
-      throw ShardIndex.refusal("file", "has \(bytes.count) bytes, at most \(SafetensorsFile.headerLimit) are read")
+      throw ShardIndex.refusal(
+        "file",
+        "has \(bytes.count) bytes, at most \(SafetensorsFile.headerLimit) are read"
+      )
     }
     let text = bytes.withBytes { span in unsafe span.withUnsafeBytes { unsafe Array($0) } }
     var scanner = JSONScanner(text, label: "index")

@@ -56,7 +56,7 @@ struct WeightQuantizerTests {
 
   @Test("a nearly dead channel gets a floor instead of a subnormal scale")
   func nearlyDead() throws {
-    let weight = try Tensor.floats([1e-44, -1e-44, 1, 1], [2, 2])
+    let weight = try Tensor.floats([.leastNonzeroMagnitude, -.leastNonzeroMagnitude, 1, 1], [2, 2])
     let result = try WeightQuantizer.quantize(weight, axis: 0)
     let scales = result.scales.elements(as: Float.self)
     #expect(scales[0] == 1 as Float / 127 * 0x1p-40)
