@@ -9,7 +9,7 @@ import Testing
       meta source = "onnx opset 17"
       input %x: f32[batch, 3, 224, 224]
       const %w: f32[32, 3, 3, 3] = external
-      const %table: f32[2, 2] = [1, -0, 0.1875, inf]
+      const %table: f32[2, 2] = [1, -0.0, 0.1875, inf]
       const %"features.0/0": i64[] = 7
       %y: f32[batch, 32, 112, 112] = conv(%x, %w, _) {strides = [2, 2], pads = [1, 1, 1, 1], dilations = [1, 1], activation = "relu"} name "stem/conv"
       %q: u8[batch, 32, 112, 112], %s: f32[], %z: u8[] = dynamic_quantize(%y)

@@ -28,7 +28,7 @@ public enum GraphPrinter {
   public static func text(_ graph: Graph, constants: ConstantStyle) -> String {
     var text = "graph @\(name(graph.name)) {\n"
     for key in graph.metadata.keys.sorted() {
-      text += "  meta \(name(key)) = \(quoted(graph.metadata[key] ?? ""))\n"
+      text += "  meta \(word(key)) = \(quoted(graph.metadata[key] ?? ""))\n"
     }
     for id in graph.inputs { text += "  input \(typed(id, graph))\n" }
     for id in graph.valueIDs {
@@ -60,7 +60,7 @@ public enum GraphPrinter {
     let dims = type.dims.map { dim in
       switch dim {
       case .known(let value): String(value)
-      case .symbol(let symbol): isWord(symbol) ? symbol : quoted(symbol)
+      case .symbol(let symbol): word(symbol)
       case .unknown: "?"
       }
     }
@@ -95,9 +95,12 @@ public enum GraphPrinter {
     text.hasSuffix(".0") && text != "-0.0" ? String(text.dropLast(2)) : text
   }
 
-  private static func isWord(_ text: String) -> Bool {
-    guard let first = text.utf8.first, Lexer.isWordStart(first) else { return false }
-    return text.utf8.allSatisfy(Lexer.isWordByte)
+  /// `text` itself if it is an identifier, or quoted.
+  private static func word(_ text: String) -> String {
+    guard let first = text.utf8.first, Lexer.isWordStart(first), text.utf8.allSatisfy(Lexer.isWordByte) else {
+      return quoted(text)
+    }
+    return text
   }
 
   private static func typed(_ id: ValueID, _ graph: Graph) -> String {
