@@ -111,7 +111,7 @@ let package = Package(
     tests("ArchitecturesTests", ["Architectures", "GraphIR", "BinaryIO"], exclude: ["Fixtures"]),
     tests("QModelFormatTests", ["QModelFormat", "GraphIR", "BinaryIO"]),
     tests("QuantizationTests", ["Quantization", "GraphIR", "BinaryIO"]),
-    tests("DatasetsTests", ["Datasets", "GraphIR", "BinaryIO"]),
+    tests("DatasetsTests", ["Datasets", "GraphIR", "BinaryIO"], exclude: ["Fixtures"]),
     tests("PassesTests", ["Passes", "Quantization", "GraphIR", "BinaryIO", "Runtime"]),
     tests("KernelsTests", ["Kernels", "CKernels"]),
     tests("RuntimeTests", ["Runtime", "Quantization", "GraphIR", "BinaryIO"]),
