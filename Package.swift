@@ -54,11 +54,12 @@ let package = Package(
     .target(name: "COnnxProto", dependencies: ["CProtobufC"]),
     .target(name: "CQModelProto", dependencies: ["CProtobufC"]),
     .target(name: "CKernels", cSettings: optimisedC),
+    .target(name: "CSignals"),
 
     // 1: bytes and kernels, without knowledge of models
     .target(
       name: "BinaryIO",
-      dependencies: ["CZlib"],
+      dependencies: ["CSignals", "CZlib"],
       swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]
     ),
     library("Kernels", ["CKernels"]),
