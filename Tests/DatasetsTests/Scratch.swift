@@ -15,7 +15,7 @@ final class Scratch {
     unsafe mkdir(path, 0o700)
   }
 
-  deinit { unsafe remove(path) }
+  deinit { remove(path) }
 
   private func remove(_ path: String) {
     for entry in (try? Folder.entries(of: path)) ?? [] {
@@ -59,7 +59,9 @@ enum Fixture {
 }
 
 func slice(_ bytes: [UInt8]) throws -> ByteSlice {
-  try unsafe ByteSlice.build(count: bytes.count) { (target) throws(Refusal) in target.copyBytes(from: bytes) }
+  try unsafe ByteSlice.build(count: bytes.count) { (target) throws(Refusal) in
+    unsafe target.copyBytes(from: bytes)
+  }
 }
 
 /// Largest difference between samples; nil for different counts.
