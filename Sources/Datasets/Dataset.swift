@@ -1,4 +1,4 @@
-internal import BinaryIO
+package import BinaryIO
 internal import GraphIR
 private import Safetensors
 

@@ -1,6 +1,7 @@
 /// Resizes 8-bit images with the triangle filter, to the same pixels as Pillow's `BILINEAR`.
 ///
-/// Two passes, columns then rows, each rounded to 8 bits. The weight of source sample `i` for output `o` is
+/// Two passes, along the rows and then along the columns, each rounded to 8 bits. (Pillow 13 turns the order round where
+/// the height shrinks far more than the width, and is within one level then.) The weight of source sample `i` for output `o` is
 /// `max(0, 1 - |(i + 0.5 - c) / s|)` with `c = (o + 0.5) * ratio`, `s = max(1, ratio)`, `ratio = in / out`, over the
 /// samples within `s` of `c`, normalised to a sum of 1 and held with 22 fractional bits.
 enum ImageResizer {
@@ -24,7 +25,7 @@ enum ImageResizer {
       let center = (Double(output) + 0.5) * ratio
       let start = max(0, Int(center - support + 0.5))
       let end = min(inputs, Int(center + support + 0.5))
-      let raw = (start..<end).map { max(0, 1 - abs((Double($0) - center + 0.5) / support)) }
+      let raw = (start..<end).map { max(0, 1 - abs((Double($0) - center + 0.5) * (1 / support))) }
       let sum = raw.reduce(0, +)
       let unit = Double(1 << fractionBits)
       return Taps(start: start, weights: raw.map { Int32(0.5 + (sum == 0 ? $0 : $0 / sum) * unit) })

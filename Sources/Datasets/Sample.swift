@@ -14,7 +14,9 @@ package struct Sample: Sendable {
   }
 }
 
-/// Where samples come from. Samples are made when asked for, so that memory does not depend on their number.
+/// Where samples come from.
+///
+/// Samples are made when asked for, so that memory does not depend on their number.
 protocol SampleSource: Sendable {
   var count: Int { get }
   /// Whether every sample has a label.
