@@ -1,5 +1,6 @@
 import BinaryIO
 import GraphIR
+import TestSupport
 import Testing
 
 @testable import Safetensors
@@ -80,7 +81,7 @@ struct SafetensorsWriterTests {
 
   @Test("random files survive the round trip", arguments: [11, 12, 13] as [UInt64])
   func random(_ seed: UInt64) throws {
-    var random = SeededGenerator(state: seed)
+    var random = SplitMix64(seed: seed)
     for _ in 0..<20 {
       let tensors = try (0..<Int.random(in: 0...12, using: &random)).map { index in
         let dtype = DType.allCases.randomElement(using: &random) ?? .float32
