@@ -1,27 +1,6 @@
 package import BinaryIO
 package import GraphIR
 
-/// A network made ready for one set of input shapes: its typed graph and the steps that compute it.
-package struct Program: Sendable {
-  /// The graph with the types of this specialisation.
-  package var graph: Graph
-  package var steps: [Step]
-  /// For values that exist only as integers: how to show them as floats.
-  package var standIns: [ValueID: StandIn]
-
-  /// A float value without storage, told by the quantized value that carries it.
-  package struct StandIn: Sendable {
-    package var quantized: ValueID
-    package var stub: Stub
-  }
-
-  package init(graph: Graph, steps: [Step], standIns: [ValueID: StandIn]) {
-    self.graph = graph
-    self.steps = steps
-    self.standIns = standIns
-  }
-}
-
 /// Receives the value of a tensor while a network runs.
 package typealias Observer = (ValueID, Tensor) throws(Refusal) -> Void
 
