@@ -109,7 +109,11 @@ let package = Package(
     tests("GraphIRTests", ["GraphIR", "BinaryIO"]),
     tests("ONNXReaderTests", ["ONNXReader", "GraphIR", "BinaryIO"]),
     tests("SafetensorsTests", ["Safetensors", "GraphIR", "BinaryIO"]),
-    tests("ArchitecturesTests", ["Architectures", "GraphIR", "BinaryIO"], exclude: ["Fixtures"]),
+    tests(
+      "ArchitecturesTests",
+      ["Architectures", "Safetensors", "GraphIR", "BinaryIO"],
+      exclude: ["Fixtures"]
+    ),
     tests("QModelFormatTests", ["QModelFormat", "GraphIR", "BinaryIO"]),
     tests("QuantizationTests", ["Quantization", "GraphIR", "BinaryIO"]),
     tests("DatasetsTests", ["Datasets", "GraphIR", "BinaryIO"], exclude: ["Fixtures"]),

@@ -1,25 +1,41 @@
 /// MobileNetV2 in torchvision's layout, of any width.
 ///
-/// Inverted residual blocks: 1×1 expansion by 6 (none in the first block), depthwise 3×3, 1×1 projection without
+/// Inverted residual blocks: 1×1 expansion (none in the first block), depthwise 3×3, 1×1 projection without
 /// activation; the activation is ReLU6. Widths are those of the checkpoint.
 enum MobileNetV2 {
-  static let all = [Architecture("mobilenet_v2", describe: describe)]
+  static let all = [
+    Architecture("mobilenet_v2") { net, image in describe(&net, image, standard, expansion: 6) },
+    Architecture(
+      "digits_net",
+      extent: 32,
+      preprocessing: "resize=32 scale=255 mean=0.3 std=0.35 channels=rgb"
+    ) {
+      net,
+      image in
+      describe(&net, image, digits, expansion: 4)
+    },
+  ]
+
+  private typealias Stages = [(channels: Int, blocks: Int, stride: Int)]
 
   /// Channels, blocks and stride of the first block of each stage.
-  private static let stages: [(channels: Int, blocks: Int, stride: Int)] = [
+  private static let standard: Stages = [
     (16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2),
     (320, 1, 1),
   ]
 
-  @Sendable
-  private static func describe(_ net: inout Network, _ image: Feature) {
+  /// The stages of the network of `samples/digits`.
+  private static let digits: Stages = [(16, 1, 1), (24, 2, 2), (32, 2, 2), (48, 1, 1)]
+
+  private static func describe(_ net: inout Network, _ image: Feature, _ stages: Stages, expansion: Int) {
     let stem = net.width("features.0.0", standard: 32)
     var x = net.conv("features.0.0", image, stem, kernel: 3, stride: 2)
     x = net.relu6("features.0.2", net.batchNorm("features.0.1", x))
     var index = 1
     for stage in stages {
       for position in 0..<stage.blocks {
-        x = block(&net, "features.\(index)", x, stage.channels, position == 0 ? stage.stride : 1)
+        let stride = position == 0 ? stage.stride : 1
+        x = block(&net, "features.\(index)", x, stage.channels, stride, expansion)
         index += 1
       }
     }
@@ -35,7 +51,8 @@ enum MobileNetV2 {
     _ name: String,
     _ x: Feature,
     _ standard: Int,
-    _ stride: Int
+    _ stride: Int,
+    _ expansion: Int
   ) -> Feature {
     let expands = name != "features.1"
     let depthwise = expands ? "\(name).conv.1" : "\(name).conv.0"
@@ -43,7 +60,7 @@ enum MobileNetV2 {
     let norm = expands ? "\(name).conv.3" : "\(name).conv.2"
     var y = x
     if expands {
-      y = net.conv("\(name).conv.0.0", y, 6 * x.channels, kernel: 1)
+      y = net.conv("\(name).conv.0.0", y, expansion * x.channels, kernel: 1)
       y = net.relu6("\(name).conv.0.2", net.batchNorm("\(name).conv.0.1", y))
     }
     y = net.depthwise("\(depthwise).0", y, kernel: 3, stride: stride)

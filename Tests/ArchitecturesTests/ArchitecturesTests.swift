@@ -5,10 +5,10 @@ import Testing
 @testable import Architectures
 
 struct ArchitecturesTests {
-  @Test("the fixture lists every architecture")
+  @Test("the fixture lists every architecture but the sample's")
   func listing() {
     let listed = Set(TensorListing.all.map(\.architecture))
-    #expect(Set(Architectures.allNames).subtracting(listed) == ["tf_efficientnet_lite0"])
+    #expect(Set(Architectures.allNames).subtracting(listed) == ["tf_efficientnet_lite0", "digits_net"])
   }
 
   @Test("a checkpoint in PyTorch's layout is recognised and built", arguments: TensorListing.all)

@@ -1,0 +1,47 @@
+package import BinaryIO
+package import GraphIR
+package import Quantization
+
+/// Computes the results of an operator on constants.
+package typealias ConstantEvaluator = @Sendable (Op, [Tensor?]) throws(Refusal) -> [Tensor]
+
+/// What passes share: options, a place for new tensors, calibration, and remarks.
+package struct PassContext {
+  package let options: PassOptions
+  /// Where new tensors live.
+  package let allocator: StorageAllocator
+  /// Evaluates operators on constants; nil: only what needs no arithmetic is folded.
+  package let evaluate: ConstantEvaluator?
+  /// What calibration found; set between the float and the quantizing pipeline.
+  package var ranges: ActivationRanges?
+  /// All remarks so far, each once, in order.
+  package private(set) var remarks: [Remark] = []
+  /// Names of the values that were `clip(0, 6)` before `swap-relu6` took the 6 away.
+  package var swappedRelu6: Set<String> = []
+
+  /// The pass that is running, for remarks.
+  var pass = ""
+  private var seen: Set<Remark> = []
+
+  package init(
+    options: PassOptions = PassOptions(),
+    allocator: StorageAllocator = .heap,
+    ranges: ActivationRanges? = nil,
+    evaluate: ConstantEvaluator? = nil
+  ) {
+    self.options = options
+    self.allocator = allocator
+    self.ranges = ranges
+    self.evaluate = evaluate
+  }
+
+  mutating func remark(_ kind: Remark.Kind, at place: String, _ text: String) {
+    let remark = Remark(kind: kind, pass: pass, place: place, text: text)
+    if seen.insert(remark).inserted { remarks.append(remark) }
+  }
+
+  /// Notes why a rewrite does not apply to a node.
+  mutating func missed(_ graph: Graph, _ node: NodeID, _ reason: String) {
+    remark(.missed, at: graph.label(of: node), reason)
+  }
+}

@@ -1,0 +1,23 @@
+/// All passes, for `--list-passes` and for checking names.
+public enum PassList {
+  /// In the order in which pipelines use them.
+  public static let all: [Pass] = [
+    .eliminateIdentities,
+    .foldConstants,
+    .simplifyShapes,
+    .recognizeGlobalPool,
+    .eliminateDeadCode,
+    .foldPad,
+    .foldScalars,
+    .foldBatchNorm,
+    .recognizeActivations,
+    .swapRelu6,
+    .fuseActivation,
+    .insertQuantStubs,
+    .clampRelu6,
+    .insertDynamicQuant,
+    .quantizeWeights,
+    .quantizeBias,
+    .convertToFp16,
+  ]
+}

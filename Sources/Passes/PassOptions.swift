@@ -1,0 +1,57 @@
+/// What the numbers of a converted model become.
+public enum ConvertScheme: String, Hashable, Sendable, CaseIterable {
+  /// i8 weights; activations as ``ActivationMode`` says.
+  case int8
+  /// f16 weights, widened when they are used.
+  case fp16
+  /// Weights stay f32; only the graph is simplified.
+  case fp32
+}
+
+/// How many scales an i8 weight has.
+public enum WeightGranularity: String, Hashable, Sendable, CaseIterable {
+  /// One for the tensor.
+  case perTensor = "per-tensor"
+  /// One per output channel.
+  case perChannel = "per-channel"
+}
+
+/// How activations are quantized beside i8 weights.
+public enum ActivationMode: String, Hashable, Sendable, CaseIterable {
+  /// By ranges that calibration found.
+  case `static`
+  /// By the range of each input while the model runs.
+  case dynamic
+  /// Not at all: i8 weights are widened and computed with in float.
+  case none
+}
+
+/// What becomes of `clip(0, 6)`.
+public enum Relu6Policy: String, Hashable, Sendable, CaseIterable {
+  /// Becomes relu where the quantized range ends at 6 or below, so that saturation does the same; exact.
+  case clamp
+  /// Becomes relu before calibration, which changes the function where an activation exceeds 6.
+  case swap
+  /// Stays.
+  case keep
+}
+
+/// The choices that passes follow.
+public struct PassOptions: Hashable, Sendable {
+  public var scheme: ConvertScheme
+  public var granularity: WeightGranularity
+  public var activations: ActivationMode
+  public var relu6: Relu6Policy
+
+  public init(
+    scheme: ConvertScheme = .int8,
+    granularity: WeightGranularity = .perChannel,
+    activations: ActivationMode = .static,
+    relu6: Relu6Policy = .clamp
+  ) {
+    self.scheme = scheme
+    self.granularity = granularity
+    self.activations = activations
+    self.relu6 = relu6
+  }
+}

@@ -1,0 +1,64 @@
+/// Passes in the order in which they run.
+public struct Pipeline: Sendable {
+  /// A step of a pipeline.
+  public enum Stage: Sendable {
+    case once(Pass)
+    /// Repeated together until none changes the graph.
+    case fixpoint([Pass])
+  }
+
+  public let stages: [Stage]
+
+  /// All passes, each at its first position.
+  public var passes: [Pass] {
+    stages.flatMap { stage in
+      switch stage {
+      case .once(let pass): [pass]
+      case .fixpoint(let passes): passes
+      }
+    }
+  }
+}
+
+/// The pipelines of a conversion.
+public enum Pipelines {
+  /// Simplifies a graph as it was read; the result still computes in float.
+  ///
+  /// Calibration observes this graph, so the quantizing pipeline must start from it: names of values are kept.
+  public static let float = Pipeline(stages: [
+    .fixpoint([
+      .eliminateIdentities,
+      .foldConstants,
+      .simplifyShapes,  // after the constants, which make computed shapes known
+      .eliminateDeadCode,
+    ]),
+    .once(.recognizeGlobalPool),  // after the constants, which hold the axes
+    .once(.foldPad),  // before BatchNorm: a Pad between two of them would hide the convolution
+    .fixpoint([
+      .foldScalars,  // before BatchNorm, which wants nothing between it and the convolution
+      .foldBatchNorm,
+    ]),
+    .once(.recognizeActivations),  // before ReLU6: the clip inside of a hard-swish must not be touched
+    .once(.swapRelu6),  // before fusion, which turns the clip into an attribute
+    .once(.fuseActivation),  // after BatchNorm, which stands between a convolution and its activation
+    .once(.eliminateDeadCode),
+  ])
+
+  /// Quantizes a graph that ``float`` has prepared.
+  public static func quantize(_ options: PassOptions) -> Pipeline {
+    switch (options.scheme, options.activations) {
+    case (.fp32, _): Pipeline(stages: [])
+    case (.fp16, _): Pipeline(stages: [.once(.convertToFp16)])
+    case (.int8, .none): Pipeline(stages: [.once(.quantizeWeights)])
+    case (.int8, .dynamic):
+      Pipeline(stages: [.once(.insertDynamicQuant), .once(.quantizeWeights)])
+    case (.int8, .static):
+      Pipeline(stages: [
+        .once(.insertQuantStubs),
+        .once(.clampRelu6),  // after the stubs, whose saturation it relies on
+        .once(.quantizeWeights),  // after the stubs: the input's scale bounds the weight's from below
+        .once(.quantizeBias),  // last: a bias has the scale of input times weight
+      ])
+    }
+  }
+}

@@ -1,0 +1,62 @@
+import BinaryIO
+import GraphIR
+import Quantization
+
+extension Pass {
+  /// Stores f32 constants as f16 and widens them where they are used.
+  ///
+  /// Before:                               After:
+  ///     %w = constant f32[64, 3, 7, 7]        %w = constant f16[64, 3, 7, 7]
+  ///     %1 = conv(%x, %w)                     %w.f32 = cast(%w) {to = "f32"}
+  ///                                           %1 = conv(%x, %w.f32)
+  ///
+  /// All operands of linear operators are converted, and other constants of at least 1,024 elements.
+  ///
+  /// Not applied (with a remark): to a constant with a value beyond 65,504, which would become infinite, or with NaN or
+  /// infinity; to outputs of the graph. Values that become subnormal or 0 are counted in a remark.
+  public static let convertToFp16 = Pass(
+    name: "convert-to-fp16",
+    summary: "Store f32 constants as f16."
+  ) { (graph, context) throws(Refusal) in
+    var changed = false
+    for id in graph.valueIDs where isCandidate(id, graph) {
+      if try convert(id, &graph, &context) { changed = true }
+    }
+    return changed
+  }
+}
+
+private func isCandidate(_ id: ValueID, _ graph: Graph) -> Bool {
+  guard let tensor = graph[id].constant, tensor.dtype == .float32, !graph.isOutput(id),
+    !graph.users(of: id).isEmpty
+  else { return false }
+  return tensor.count >= 1_024 || graph.users(of: id).allSatisfy { LinearNode(graph, $0) != nil }
+}
+
+private func convert(
+  _ id: ValueID,
+  _ graph: inout Graph,
+  _ context: inout PassContext
+) throws(Refusal) -> Bool {
+  guard let tensor = graph[id].constant else { return false }
+  let (name, type) = (graph[id].name, graph[id].type)
+  let place = "constant \(Refusal.quoted(name))"
+  guard let result = try HalfConverter.convert(tensor, in: context.allocator) else {
+    context.remark(.missed, at: place, "stays f32: it holds a value beyond 65504, NaN or infinity")
+    return false
+  }
+  tensor.releasePages()
+  result.values.releasePages()
+  if result.subnormal > 0 {
+    context.remark(.warning, at: place, "\(result.subnormal) of \(tensor.count) values lost precision near 0")
+  }
+  graph.setConstant(result.values, of: id)
+  let cast = graph.addNode(
+    .cast(Cast(to: .float32)),
+    inputs: [id],
+    outputNames: ["\(name).f32"],
+    outputTypes: [type]
+  )
+  graph.replaceUses(of: id, with: graph.result(of: cast), except: cast)
+  return true
+}

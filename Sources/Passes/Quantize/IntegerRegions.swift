@@ -1,0 +1,187 @@
+import BinaryIO
+import GraphIR
+import Quantization
+
+/// Which operators of a float graph compute with integers once it is quantized, and which values they share.
+///
+/// Linear operators with constant weights always do. Others do when their data comes from such operators and their result
+/// goes to one again, so that no stretch of float interrupts the integers and none is quantized for nothing. What leads to an
+/// output of the graph only stays float, which is also the most accurate.
+struct IntegerRegions {
+  /// Values that get a quantizer, in order of production.
+  private(set) var quantized: [ValueID] = []
+  /// Nodes that compute with integers.
+  private(set) var nodes: Set<NodeID> = []
+  /// Linear nodes that stay float, with the reason.
+  private(set) var excluded: [(node: NodeID, reason: String)] = []
+  /// The value whose range each quantized value has; itself, unless data just passes through or is joined.
+  private var origin: [ValueID: ValueID] = [:]
+
+  init(_ graph: Graph) {
+    chooseNodes(graph)
+    let internal = graph.order.filter(nodes.contains).compactMap { absorbed(by: $0, graph) }
+    let skipped = Set(internal)
+    var seen: Set<ValueID> = []
+    for id in graph.order where nodes.contains(id) {
+      for value in dataInputs(of: id, graph) where !skipped.contains(value) && seen.insert(value).inserted {
+        quantized.append(value)
+      }
+    }
+    quantized.sort { $0.index < $1.index }
+    shareRanges(graph)
+  }
+
+  /// The value whose range a quantized value has.
+  func origin(of value: ValueID) -> ValueID { origin[value] ?? value }
+
+  /// Values whose ranges calibration must find, in order of production.
+  var observed: [ValueID] { quantized.filter { origin(of: $0) == $0 } }
+
+  private mutating func chooseNodes(_ graph: Graph) {
+    var linear: Set<NodeID> = []
+    var hasLinearUser: Set<ValueID> = []
+    for id in graph.order {
+      guard let node = LinearNode(graph, id) else { continue }
+      if let reason = node.integerObstacle(graph) {
+        excluded.append((id, reason))
+        continue
+      }
+      linear.insert(id)
+      hasLinearUser.insert(node.data)
+    }
+    var reaching: Set<ValueID> = []
+    for id in graph.order.reversed() {
+      let isReaching =
+        linear.contains(id)
+        || Role(graph, id) != nil && graph[id].outputs.contains(where: reaching.contains)
+      if isReaching { reaching.formUnion(dataInputs(of: id, graph)) }
+    }
+    nodes = linear
+    for id in graph.order where !linear.contains(id) && Role(graph, id) != nil {
+      guard graph[id].outputs.contains(where: reaching.contains) else { continue }
+      let isFed = dataInputs(of: id, graph).allSatisfy { value in
+        hasLinearUser.contains(value) || graph[value].producer.map(nodes.contains) ?? false
+      }
+      if isFed { nodes.insert(id) }
+    }
+    for id in graph.order.reversed() where nodes.contains(id) && !linear.contains(id) {
+      let isUsed = graph[id].outputs.contains { graph.users(of: $0).contains(where: nodes.contains) }
+      if !isUsed { nodes.remove(id) }
+    }
+  }
+
+  /// The sum or product whose activation the node is: no quantizer stands between the two.
+  private func absorbed(by id: NodeID, _ graph: Graph) -> ValueID? {
+    guard activation(graph[id].op) != nil, let input = graph[id].inputs[0], graph.hasSingleUse(input),
+      let (producer, node) = graph.producer(of: input), nodes.contains(producer),
+      case .binary = node.op
+    else { return nil }
+    return input
+  }
+
+  private mutating func shareRanges(_ graph: Graph) {
+    let members = Set(quantized)
+    for value in quantized {
+      if let (producer, node) = graph.producer(of: value), nodes.contains(producer),
+        Role(graph, producer) == .passing, let source = node.inputs[0], members.contains(source)
+      {
+        origin[value] = origin(of: source)
+      } else if let joined = concatenation(of: value, graph, members) {
+        origin[value] = joined
+      }
+    }
+    for value in quantized {
+      var root = origin(of: value)
+      while origin(of: root) != root { root = origin(of: root) }
+      origin[value] = root
+    }
+  }
+
+  /// The concatenation that is a value's only use: both then share a range, and joining copies bytes.
+  private func concatenation(of value: ValueID, _ graph: Graph, _ members: Set<ValueID>) -> ValueID? {
+    guard let (user, node) = graph.onlyUser(of: value), case .concat = node.op, nodes.contains(user),
+      members.contains(node.outputs[0])
+    else { return nil }
+    return node.outputs[0]
+  }
+
+  /// Operands that are data, not weights or shapes.
+  private func dataInputs(of id: NodeID, _ graph: Graph) -> [ValueID] {
+    let inputs = graph[id].inputs.compactMap { $0 }
+    switch Role(graph, id) {
+    case .joining: return inputs
+    case .passing, .mapping, nil: return Array(inputs.prefix(1))
+    }
+  }
+}
+
+/// What an operator other than the linear ones does with quantized data.
+private enum Role {
+  /// Moves or selects elements: the result has the operand's range.
+  case passing
+  /// Makes new numbers from one operand.
+  case mapping
+  /// Makes new numbers from several operands.
+  case joining
+
+  /// The role of a node; nil where its result must be computed in float.
+  init?(_ graph: Graph, _ id: NodeID) {
+    let node = graph[id]
+    let values = node.inputs.compactMap { $0 } + node.outputs
+    guard let first = node.inputs.first ?? nil, !graph[first].isConstant,
+      graph[first].type.dtype == .float32, values.count > 1
+    else { return nil }
+    switch node.op {
+    case .maxPool, .reshape, .flatten, .transpose, .squeeze, .unsqueeze, .split, .slice: self = .passing
+    case .pad(let op) where op.mode == .constant && op.value == 0: self = .passing
+    case .resize(let op) where op.mode == .nearest: self = .passing
+    case .globalPool(let op): self = op.kind == .max ? .passing : .mapping
+    case .averagePool: self = .mapping
+    case .unary(let op):
+      switch op.kind {
+      case .relu, .sigmoid, .hardSwish, .silu, .tanh: self = .mapping
+      case .erf, .exp, .log, .sqrt, .reciprocal, .neg, .abs, .floor, .ceil, .round, .sign, .sin, .cos,
+        .softplus, .not:
+        return nil
+      }
+    case .clip, .hardSigmoid, .leakyRelu: self = .mapping
+    case .binary(let op):
+      guard op.kind == .add || op.kind == .mul, !node.inputs.contains(where: { graph.constant($0) != nil })
+      else { return nil }
+      self = .joining
+    case .concat:
+      guard !node.inputs.contains(where: { graph.constant($0) != nil }) else { return nil }
+      self = .joining
+    case .conv, .convTranspose, .gemm, .matMul, .batchNorm, .layerNorm, .reduce, .argMax, .gelu, .compare,
+      .where, .prelu, .softmax, .cast, .gather, .expand, .pad, .shape, .constantOfShape, .range, .resize,
+      .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dynamicQuantize:
+      return nil
+    }
+  }
+}
+
+extension LinearNode {
+  /// Why the node cannot compute with integers; nil when it can.
+  func integerObstacle(_ graph: Graph) -> String? {
+    switch op {
+    case .conv, .matMul: break
+    case .gemm(let op):
+      guard op.alpha == 1, op.beta == 1, !op.transA else {
+        return "alpha, beta or a transposed operand scales or turns the data"
+      }
+    default: return "a transposed convolution is computed in float"
+    }
+    guard constantWeight(graph) != nil else { return "the weight is not an f32 constant" }
+    return integerSumObstacle(graph)
+  }
+
+  /// Why an integer sum with an i32 bias cannot stand for the node; nil when it can.
+  func integerSumObstacle(_ graph: Graph) -> String? {
+    guard !graph[data].isConstant, graph[data].type.dtype == .float32 else { return "the data is not f32" }
+    guard biasValues(graph) != nil else { return "the bias is not a constant of one value per channel" }
+    guard terms <= Requantize.maximumTerms else {
+      return "\(terms) products per output would overflow the accumulator, \(Requantize.maximumTerms) fit (K5)"
+    }
+    return nil
+  }
+}

@@ -1,0 +1,20 @@
+package import BinaryIO
+package import GraphIR
+
+/// Receives the value of a tensor while a network runs.
+package typealias Observer = (ValueID, Tensor) throws(Refusal) -> Void
+
+/// Runs a ``Program``; one call at a time.
+package protocol Executor: AnyObject {
+  /// - Parameters:
+  ///   - inputs: One per input of the graph, in its order, with the types of the program.
+  ///   - observed: Values to hand to `observe`, constants excluded.
+  ///   - observe: Called once per observed value, in order of execution.
+  /// - Returns: One tensor per output of the graph, in its order.
+  /// - Throws: A refusal when an operand breaks a rule at run time or memory runs out, or what `observe` throws.
+  func run(
+    _ inputs: [Tensor],
+    observing observed: Set<ValueID>,
+    _ observe: Observer
+  ) throws(Refusal) -> [Tensor]
+}

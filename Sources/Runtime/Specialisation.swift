@@ -1,0 +1,87 @@
+internal import BinaryIO
+internal import GraphIR
+
+/// A program with the executor that runs it.
+final class Specialisation {
+  private let program: Program
+  private let executor: any Executor
+
+  init(_ program: Program, _ options: SessionOptions) throws(Refusal) {
+    self.program = program
+    executor =
+      switch options.executor {
+      case .reference: try ReferenceExecutor(program, memoryLimit: options.memoryLimit)
+      case .plan:
+        throw Refusal(
+          .unsupported,
+          at: "session",
+          rule: "R6",
+          "the planned executor is not part of this build",
+          remedy: "choose the reference executor"
+        )
+      }
+  }
+
+  /// - Throws: As ``Session/run(_:observing:_:)``.
+  func run(
+    _ inputs: [Tensor],
+    observing observed: [ValueID],
+    _ observe: Observer
+  ) throws(Refusal) -> [Tensor] {
+    var direct: Set<ValueID> = []
+    var dequantized: [ValueID: [ValueID]] = [:]
+    for id in Set(observed) {
+      if let constant = program.graph[id].constant {
+        try observe(id, constant)
+      } else if let standIn = program.standIns[id] {
+        dequantized[standIn.quantized, default: []].append(id)
+      } else if program.isStored(id) {
+        direct.insert(id)
+      } else {
+        throw Refusal(
+          .usage,
+          at: "value \(Refusal.quoted(program.graph[id].name))",
+          rule: "R5",
+          "is inside an integer step and has no value of its own",
+          remedy: "observe the result of the step instead"
+        )
+      }
+    }
+    let all = direct.union(dequantized.keys)
+    return try executor.run(inputs, observing: all) { (id, tensor) throws(Refusal) in
+      if direct.contains(id) { try observe(id, tensor) }
+      for standing in (dequantized[id] ?? []).sorted(by: { $0.index < $1.index }) {
+        guard let stub = program.standIns[standing]?.stub else { continue }
+        try observe(standing, Reference.dequantize(tensor, stub))
+      }
+    }
+  }
+}
+
+/// The last few specialisations of a network, by input shapes.
+struct SpecialisationCache: ~Copyable {
+  private static let capacity = 4
+  private var entries: [(shapes: [[Int]], specialisation: Specialisation)] = []
+
+  init() {}
+
+  /// The specialisation for these operands, made if there is none yet.
+  mutating func specialisation(
+    for operands: [Tensor],
+    of graph: Graph,
+    _ options: SessionOptions
+  ) throws(Refusal) -> Specialisation {
+    let shapes = operands.map(\.shape)
+    if let index = entries.firstIndex(where: { $0.shapes == shapes }) {
+      let entry = entries.remove(at: index)
+      entries.append(entry)
+      return entry.specialisation
+    }
+    var types: [String: TensorType] = [:]
+    for (id, operand) in zip(graph.inputs, operands) { types[graph[id].name] = operand.type }
+    let made = try Specialisation(Program(graph, inputTypes: types), options)
+    if entries.count == SpecialisationCache.capacity { entries.removeFirst() }
+    entries.append((shapes, made))
+    return made
+  }
+}
