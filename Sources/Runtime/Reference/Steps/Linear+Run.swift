@@ -1,0 +1,180 @@
+internal import BinaryIO
+internal import GraphIR
+
+/// Applies the tail of a linear step to accumulators.
+struct TailRun {
+  let tail: LinearTail
+  let bias: [Int32]
+
+  /// 4.1 and 4.2 with a quantized result.
+  func byte(_ sum: Int32, _ channel: Int) -> UInt8 {
+    switch tail {
+    case .requantize(let multipliers, let clamp):
+      clamp(Float(sum &+ bias[channel]) * multipliers[channel])
+    case .real(_, _, _, let output):
+      IntegerArithmetic.quantize(real(sum, channel), output ?? Affine(scale: 1, zeroPoint: 0))
+    }
+  }
+
+  /// 4.2 with a float result.
+  func real(_ sum: Int32, _ channel: Int) -> Float {
+    guard case .real(let scales, let floatBias, let activation, _) = tail else { return 0 }
+    var value = Float(sum &+ bias[channel]) * scales[channel]
+    if let floatBias { value += floatBias[channel] }
+    return Pointwise.apply(activation, value)
+  }
+
+  /// Whether the result is f32, not u8.
+  var isReal: Bool {
+    guard case .real(_, _, _, let output) = tail else { return false }
+    return output == nil
+  }
+
+  /// The result: `visit` calls its argument once per element with (index, accumulator without bias, output channel).
+  func result(
+    _ shape: [Int],
+    _ visit: ((Int, Int32, Int) -> Void) -> Void
+  ) throws(Refusal) -> Tensor {
+    if isReal {
+      return try unsafe Tensor.build(.float32, shape, as: Float.self) { (y) throws(Refusal) in
+        visit { (index, sum, channel) in unsafe y[index] = real(sum, channel) }
+      }
+    }
+    return try unsafe Tensor.build(.uint8, shape, as: UInt8.self) { (y) throws(Refusal) in
+      visit { (index, sum, channel) in unsafe y[index] = byte(sum, channel) }
+    }
+  }
+}
+
+extension DynamicTail {
+  /// The tail for an input scale known at run time.
+  func bound(to inputScale: Float) -> LinearTail {
+    .real(
+      scales: weightScales.map { IntegerArithmetic.accumulatorScale(inputScale, $0) },
+      bias: bias,
+      activation,
+      output: nil
+    )
+  }
+}
+
+extension IntegerConv {
+  func run(_ x: Tensor) throws(Refusal) -> Tensor {
+    let op = Conv(
+      strides: geometry.strides,
+      pads: geometry.pads,
+      dilations: geometry.dilations,
+      group: geometry.group
+    )
+    let shape = try Reference.shape(of: op, [x.shape, weights.shape])
+    let loop = ConvLoop(geometry, input: x.shape, output: shape)
+    let zeroPoint = Int32(inputZeroPoint)
+    return try TailRun(tail: tail, bias: bias).result(shape) { store in
+      unsafe x.withElements(as: UInt8.self) { x in
+        unsafe weights.withElements(as: Int8.self) { w in
+          var sums = [Int32](repeating: 0, count: shape.last ?? 0)
+          loop.forEachRow { row in
+            for position in sums.indices { sums[position] = 0 }
+            loop.forEachTap(of: row) { tap in
+              let weight = Int32(unsafe w[tap.weight])
+              var source = tap.source
+              for position in tap.positions {
+                sums[position] &+= weight &* (Int32(unsafe x[source]) - zeroPoint)
+                source += tap.step
+              }
+            }
+            for position in 0..<row.count { store(row.start + position, sums[position], row.channel) }
+          }
+        }
+      }
+    }
+  }
+}
+
+extension DynamicConv {
+  func run(_ x: Tensor, scale: Float, zeroPoint: UInt8) throws(Refusal) -> Tensor {
+    try IntegerConv(
+      geometry: geometry,
+      inputZeroPoint: zeroPoint,
+      weights: weights,
+      bias: tail.weightScales.map { _ in 0 },
+      tail: tail.bound(to: scale)
+    ).run(x)
+  }
+}
+
+extension IntegerConvTranspose {
+  func run(_ x: Tensor) throws(Refusal) -> Tensor {
+    let op = ConvTranspose(
+      strides: geometry.strides,
+      pads: geometry.pads,
+      dilations: geometry.dilations,
+      outputPadding: outputPadding
+    )
+    let shape = try Reference.shape(of: op, [x.shape, weights.shape])
+    let loop = TransposedLoop(
+      input: x.shape,
+      weight: weights.shape,
+      output: shape,
+      strides: geometry.strides,
+      pads: geometry.pads,
+      dilations: geometry.dilations,
+      group: 1
+    )
+    var sums = [Int32](repeating: 0, count: shape.reduce(1, *))
+    unsafe x.withElements(as: UInt8.self) { x in
+      unsafe weights.withElements(as: Int8.self) { w in
+        loop.forEachProduct { (source, weight, target) in
+          sums[target] &+= Int32(unsafe w[weight]) &* (Int32(unsafe x[source]) - Int32(inputZeroPoint))
+        }
+      }
+    }
+    let plane = shape.dropFirst(2).reduce(1, *)
+    return try TailRun(tail: tail, bias: bias).result(shape) { store in
+      for index in sums.indices { store(index, sums[index], index / plane % shape[1]) }
+    }
+  }
+}
+
+extension IntegerGemm {
+  func run(_ x: Tensor) throws(Refusal) -> Tensor {
+    let inner = weights.shape[isTransposed ? 1 : 0]
+    guard let last = x.shape.last, last == inner else {
+      throw Evaluation.refusal(
+        "T-gemm",
+        "the operand has the shape \(x.shape), its last extent must be \(inner)"
+      )
+    }
+    let columns = outputCount
+    let rows = x.shape.dropLast().reduce(1, *)
+    let (columnStep, innerStep) = isTransposed ? (inner, 1) : (1, columns)
+    return try TailRun(tail: tail, bias: bias).result(x.shape.dropLast() + [columns]) { store in
+      unsafe x.withElements(as: UInt8.self) { x in
+        unsafe weights.withElements(as: Int8.self) { w in
+          for row in 0..<rows {
+            for column in 0..<columns {
+              var sum: Int32 = 0
+              for k in 0..<inner {
+                let weight = Int32(unsafe w[column * columnStep + k * innerStep])
+                sum &+= weight &* (Int32(unsafe x[row * inner + k]) - Int32(inputZeroPoint))
+              }
+              store(row * columns + column, sum, column)
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+extension DynamicGemm {
+  func run(_ x: Tensor, scale: Float, zeroPoint: UInt8) throws(Refusal) -> Tensor {
+    try IntegerGemm(
+      inputZeroPoint: zeroPoint,
+      weights: weights,
+      isTransposed: isTransposed,
+      bias: tail.weightScales.map { _ in 0 },
+      tail: tail.bound(to: scale)
+    ).run(x)
+  }
+}
