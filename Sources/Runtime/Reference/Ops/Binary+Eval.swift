@@ -67,7 +67,7 @@ extension Binary {
       }
     }
     var result = [Int](repeating: 0, count: shape.reduce(1, *))
-    Broadcast(shape, [a.shape, b.shape]).forEach { (index, offsets) in
+    Broadcast(shape, [a.shape, b.shape]).visit { (index, offsets) in
       result[index] = integer(x[offsets[0]], y[offsets[1]])
     }
     return try Tensor.integers(a.dtype, shape, result)
@@ -110,7 +110,7 @@ extension Prelu {
     let shape = try e.shape()
     let (values, slopes) = (x.elements(as: Float.self), slope.elements(as: Float.self))
     var result = [Float](repeating: 0, count: shape.reduce(1, *))
-    Broadcast(shape, [x.shape, slope.shape]).forEach { (index, offsets) in
+    Broadcast(shape, [x.shape, slope.shape]).visit { (index, offsets) in
       let value = values[offsets[0]]
       result[index] = value < 0 ? slopes[offsets[1]] * value : value
     }

@@ -63,7 +63,7 @@ extension LayerNorm {
   private func spread(_ tensor: Tensor, over shape: [Int]) -> [Float] {
     let elements = tensor.elements(as: Float.self)
     var result: [Float] = []
-    Broadcast(shape, [tensor.shape]).forEach { (_, offsets) in result.append(elements[offsets[0]]) }
+    Broadcast(shape, [tensor.shape]).visit { (_, offsets) in result.append(elements[offsets[0]]) }
     return result
   }
 }

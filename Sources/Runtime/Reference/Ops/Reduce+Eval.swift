@@ -2,7 +2,9 @@ internal import BinaryIO
 internal import GraphIR
 
 extension Reduce {
-  /// Floating point: in f64 in C order, rounded to f32 once. Integers: in i64, wrapped; a mean of integers truncates.
+  /// Floating point is reduced in f64 in C order and rounded to f32 once.
+  ///
+  /// Integers are reduced in i64 and wrapped; a mean of integers truncates.
   func evaluate(_ e: Evaluation) throws(Refusal) -> Tensor {
     let x = try e.input(0)
     let shape = try e.shape()
@@ -24,7 +26,7 @@ extension Reduce {
   ) throws(Refusal) -> Tensor {
     let values = x.elements(as: Float.self)
     var accumulators = [Double](repeating: start, count: results)
-    walk.forEach { (index, offsets) in
+    walk.visit { (index, offsets) in
       accumulators[offsets[0]] = step(accumulators[offsets[0]], Double(values[index]))
     }
     let count = Double(values.count / max(results, 1))
@@ -68,7 +70,7 @@ extension Reduce {
     guard kind != .l2 else { throw Evaluation.refusal("V2", "the norm of \(x.type) is not an integer") }
     let values = try x.integers()
     var totals = [Int?](repeating: nil, count: results)
-    walk.forEach { (index, offsets) in
+    walk.visit { (index, offsets) in
       let value = kind == .sumSquare ? values[index] &* values[index] : values[index]
       totals[offsets[0]] = totals[offsets[0]].map { step($0, value) } ?? value
     }
