@@ -2,10 +2,12 @@ package import BinaryIO
 package import GraphIR
 
 /// Receives the value of a tensor while a network runs.
-package typealias Observer = (ValueID, Tensor) throws(Refusal) -> Void
+package typealias ValueObserver = (ValueID, Tensor) throws(Refusal) -> Void
 
-/// Runs a ``Program``; one call at a time.
-package protocol Executor: AnyObject {
+/// Runs a ``Program``.
+///
+/// The session makes one call at a time, so that an executor may keep its working memory.
+package protocol Executor: AnyObject, Sendable {
   /// - Parameters:
   ///   - inputs: One per input of the graph, in its order, with the types of the program.
   ///   - observed: Values to hand to `observe`, constants excluded.
@@ -15,6 +17,6 @@ package protocol Executor: AnyObject {
   func run(
     _ inputs: [Tensor],
     observing observed: Set<ValueID>,
-    _ observe: Observer
+    _ observe: ValueObserver
   ) throws(Refusal) -> [Tensor]
 }

@@ -2,11 +2,12 @@ internal import BinaryIO
 internal import GraphIR
 
 /// A program with the executor that runs it.
-final class Specialisation {
+final class Specialisation: Sendable {
   private let program: Program
   private let executor: any Executor
 
   init(_ program: Program, _ options: SessionOptions) throws(Refusal) {
+    try program.checkMemory(options.memoryLimit)
     self.program = program
     executor =
       switch options.executor {
@@ -26,7 +27,7 @@ final class Specialisation {
   func run(
     _ inputs: [Tensor],
     observing observed: [ValueID],
-    _ observe: Observer
+    _ observe: ValueObserver
   ) throws(Refusal) -> [Tensor] {
     var direct: Set<ValueID> = []
     var dequantized: [ValueID: [ValueID]] = [:]
@@ -59,11 +60,9 @@ final class Specialisation {
 }
 
 /// The last few specialisations of a network, by input shapes.
-struct SpecialisationCache: ~Copyable {
+struct SpecialisationCache: Sendable {
   private static let capacity = 4
   private var entries: [(shapes: [[Int]], specialisation: Specialisation)] = []
-
-  init() {}
 
   /// The specialisation for these operands, made if there is none yet.
   mutating func specialisation(

@@ -44,7 +44,8 @@ extension Lowering {
     let b = try activation(graph[id].inputs[1])
     let chain = try outputChain(graph[id].outputs[0])
     let clamp = try outputClamp(chain)
-    guard let m = IntegerArithmetic.multiplier(a.affine.scale, b.affine.scale, over: chain.affine.scale) else {
+    guard let m = IntegerArithmetic.multiplier(a.affine.scale, b.affine.scale, over: chain.affine.scale)
+    else {
       throw Miss("the requantization multiplier is too small or too large")
     }
     let kind = Step.Kind.integerMul(
@@ -60,7 +61,8 @@ extension Lowering {
 
   /// The clamp of a chain that holds nothing but clamps.
   func outputClamp(_ chain: OutputChain) throws(Miss) -> OutputClamp {
-    guard let activation = clamp(chain.functions), let clamp = OutputClamp(activation, output: chain.affine) else {
+    guard let activation = clamp(chain.functions), let clamp = OutputClamp(activation, output: chain.affine)
+    else {
       throw Miss("the function between it and its quantize_linear is no clamp")
     }
     return clamp
@@ -103,7 +105,9 @@ extension Lowering {
   func concat(_ id: NodeID, _ op: Concat) throws(Miss) -> Step {
     let node = graph[id]
     let chain = try outputChain(node.outputs[0])
-    guard chain.functions.allSatisfy(\.isExact) else { throw Miss("a function behind it has no integer form") }
+    guard chain.functions.allSatisfy(\.isExact) else {
+      throw Miss("a function behind it has no integer form")
+    }
     var inputs: [ValueID] = []
     var tables: [[UInt8]?] = []
     for input in node.inputs {

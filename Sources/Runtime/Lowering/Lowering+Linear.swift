@@ -52,7 +52,9 @@ extension Lowering {
 
   func convTranspose(_ id: NodeID, _ op: ConvTranspose) throws(Miss) -> Step {
     let node = graph[id]
-    guard op.group == 1 else { throw Miss("conv_transpose in integers takes one group, this has \(op.group)") }
+    guard op.group == 1 else {
+      throw Miss("conv_transpose in integers takes one group, this has \(op.group)")
+    }
     guard dynamic(node.inputs[0]) == nil else { throw Miss("conv_transpose has no dynamic integer form") }
     let weight = try weight(node.inputs[1], axis: 1)
     let form = try staticForm(

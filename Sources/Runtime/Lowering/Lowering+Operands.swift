@@ -39,7 +39,8 @@ extension Lowering {
   /// The scale and zero point of a stub's u8 tensor, if they are constant scalars.
   func affine(scale: ValueID?, zeroPoint: ValueID?) -> Affine? {
     guard let scale = scale.flatMap({ graph[$0].constant }), scale.dtype == .float32, scale.count == 1,
-      let zeroPoint = zeroPoint.flatMap({ graph[$0].constant }), zeroPoint.dtype == .uint8, zeroPoint.count == 1,
+      let zeroPoint = zeroPoint.flatMap({ graph[$0].constant }), zeroPoint.dtype == .uint8,
+      zeroPoint.count == 1,
       let s = scale.elements(as: Float.self).first, let z = zeroPoint.elements(as: UInt8.self).first,
       (0x1p-126...0x1p64).contains(s)
     else { return nil }
@@ -58,15 +59,24 @@ extension Lowering {
       (axis, dtype) = (op.axis, graph[q].type.dtype)
     default: return nil
     }
-    guard let scale = node.inputs[1].flatMap({ graph[$0].constant }), scale.dtype == .float32 else { return nil }
+    guard let scale = node.inputs[1].flatMap({ graph[$0].constant }), scale.dtype == .float32 else {
+      return nil
+    }
     let scales = scale.elements(as: Float.self)
     var zeroPoints = scales.map { _ in Int32(0) }
     if node.inputs.count > 2, let operand = node.inputs[2] {
-      guard let values = graph[operand].constant?.intValues(), values.count == scales.count else { return nil }
+      guard let values = graph[operand].constant?.intValues(), values.count == scales.count else {
+        return nil
+      }
       zeroPoints = values.map { Int32(truncatingIfNeeded: $0) }
     }
     let rank = graph[node.outputs[0]].type.rank
-    return Stub(dtype: dtype, scales: scales, zeroPoints: zeroPoints, axis: axis.map { $0 < 0 ? $0 + rank : $0 })
+    return Stub(
+      dtype: dtype,
+      scales: scales,
+      zeroPoints: zeroPoints,
+      axis: axis.map { $0 < 0 ? $0 + rank : $0 }
+    )
   }
 
   func quantized(_ id: ValueID?) -> QuantizedOperand? {
@@ -79,7 +89,8 @@ extension Lowering {
 
   func dynamic(_ id: ValueID?) -> DynamicOperand? {
     guard let id, let node = producer(id), case .dequantizeLinear(let op) = node.op, op.axis == nil,
-      node.inputs.count == 3, let q = node.inputs[0], let scale = node.inputs[1], let zeroPoint = node.inputs[2],
+      node.inputs.count == 3, let q = node.inputs[0], let scale = node.inputs[1],
+      let zeroPoint = node.inputs[2],
       let source = producer(q), case .dynamicQuantize = source.op, source.outputs == [q, scale, zeroPoint]
     else { return nil }
     return DynamicOperand(id: q, scale: scale, zeroPoint: zeroPoint)

@@ -6,7 +6,9 @@ extension Lowering {
   func maxPool(_ id: NodeID, _ op: MaxPool) throws(Miss) -> Step {
     let operand = try activation(graph[id].inputs[0])
     let chain = try outputChain(graph[id].outputs[0])
-    let kind = Step.Kind.integerMaxPool(IntegerMaxPool(pool: op, table: moveTable(from: operand.affine, chain)))
+    let kind = Step.Kind.integerMaxPool(
+      IntegerMaxPool(pool: op, table: moveTable(from: operand.affine, chain))
+    )
     return Step(kind, inputs: [operand.id], outputs: [chain.id], nodes: [id] + chain.nodes)
   }
 
@@ -23,7 +25,12 @@ extension Lowering {
       outputScale: chain.affine.scale,
       clamp: clamp
     )
-    return Step(.integerAveragePool(pool), inputs: [operand.id], outputs: [chain.id], nodes: [id] + chain.nodes)
+    return Step(
+      .integerAveragePool(pool),
+      inputs: [operand.id],
+      outputs: [chain.id],
+      nodes: [id] + chain.nodes
+    )
   }
 
   func globalPool(_ id: NodeID, _ op: GlobalPool) throws(Miss) -> Step {
@@ -36,7 +43,12 @@ extension Lowering {
         keepDims: true,
         function: .max(table: moveTable(from: operand.affine, chain))
       )
-      return Step(.integerGlobalPool(pool), inputs: [operand.id], outputs: [chain.id], nodes: [id] + chain.nodes)
+      return Step(
+        .integerGlobalPool(pool),
+        inputs: [operand.id],
+        outputs: [chain.id],
+        nodes: [id] + chain.nodes
+      )
     }
   }
 
@@ -45,7 +57,8 @@ extension Lowering {
     let node = graph[id]
     let operand = try activation(node.inputs[0])
     let rank = graph[operand.id].type.rank
-    let given = op.axes ?? (node.inputs.count > 1 ? node.inputs[1].flatMap { graph[$0].constant?.intValues() } : nil)
+    let given =
+      op.axes ?? (node.inputs.count > 1 ? node.inputs[1].flatMap { graph[$0].constant?.intValues() } : nil)
     guard op.kind == .mean, rank >= 3, let axes = given,
       axes.map({ $0 < 0 ? $0 + rank : $0 }).sorted() == Array(2..<rank)
     else { throw Miss("\(op.name) has an integer form only as the mean over all spatial axes") }
@@ -61,12 +74,11 @@ extension Lowering {
     let clamp = try outputClamp(chain)
     let extents = graph[operand.id].type.dims.dropFirst(2).map(\.value)
     let known = extents.compactMap { $0 }
-    if known.count == extents.count {
-      guard let positions = Checked.product(known) else { throw Miss("it has too many positions") }
-      try checkMean(operand.affine, chain.affine, positions: positions)
-    } else {
+    guard known.count == extents.count else {
       throw Miss("its spatial extents are not known")
     }
+    guard let positions = Checked.product(known) else { throw Miss("it has too many positions") }
+    try checkMean(operand.affine, chain.affine, positions: positions)
     let pool = IntegerGlobalPool(
       keepDims: keepDims,
       function: .average(
@@ -76,12 +88,19 @@ extension Lowering {
         clamp
       )
     )
-    return Step(.integerGlobalPool(pool), inputs: [operand.id], outputs: [chain.id], nodes: [id] + chain.nodes)
+    return Step(
+      .integerGlobalPool(pool),
+      inputs: [operand.id],
+      outputs: [chain.id],
+      nodes: [id] + chain.nodes
+    )
   }
 
   /// Section 9: the sum fits i32 and the multipliers for divisors 1 to `positions` are admissible.
   private func checkMean(_ input: Affine, _ output: Affine, positions: Int) throws(Miss) {
-    guard positions <= Int(Int32.max) / 255 else { throw Miss("the sum of \(positions) positions exceeds 32 bits") }
+    guard positions <= Int(Int32.max) / 255 else {
+      throw Miss("the sum of \(positions) positions exceeds 32 bits")
+    }
     let ratio = Double(input.scale) / Double(output.scale)
     guard (0x1p-126...0x1p100).contains(ratio / Double(max(positions, 1))), ratio <= 0x1p100 else {
       throw Miss("a requantization multiplier is too small or too large")

@@ -62,7 +62,8 @@ package struct Lowering {
       case .averagePool(let op): return .success(try averagePool(id, op))
       case .globalPool(let op): return .success(try globalPool(id, op))
       case .reduce(let op): return .success(try reduce(id, op))
-      case .reshape, .flatten, .transpose, .squeeze, .unsqueeze, .split, .slice, .gather, .expand, .pad, .resize:
+      case .reshape, .flatten, .transpose, .squeeze, .unsqueeze, .split, .slice, .gather, .expand, .pad,
+        .resize:
         return .success(try passThrough(id))
       case .quantizeLinear: return try requantize(id).map { .success($0) }
       case .batchNorm, .layerNorm, .argMax, .compare, .where, .prelu, .softmax, .cast:
@@ -139,7 +140,8 @@ package struct Lowering {
       guard let stub = stub(id), let source = node.inputs[0] else { continue }
       let isQuantize = if case .quantizeLinear = node.op { true } else { false }
       let (real, quantized) = isQuantize ? (source, node.outputs[0]) : (node.outputs[0], source)
-      guard result[real] == nil, !stored.contains(real), !graph[real].isConstant, isAvailable(quantized) else {
+      guard result[real] == nil, !stored.contains(real), !graph[real].isConstant, isAvailable(quantized)
+      else {
         continue
       }
       result[real] = Program.StandIn(quantized: quantized, stub: stub)

@@ -27,7 +27,7 @@ struct Broadcast {
   }
 
   /// Visits every position as (index in the common shape, index in each operand), in C order.
-  func forEach(_ body: (Int, [Int]) -> Void) {
+  func visit(_ body: (Int, [Int]) -> Void) {
     let count = shape.reduce(1, *)
     guard count > 0 else { return }
     var position = [Int](repeating: 0, count: shape.count)
@@ -53,7 +53,7 @@ struct Broadcast {
     guard let width = shape.last else { return body(0, strides.map { _ in 0 }, 1) }
     guard width > 0 else { return }
     let outer = Broadcast(shape: shape.dropLast(), strides: strides.map { $0.dropLast() })
-    outer.forEach { (index, offsets) in body(index * width, offsets, width) }
+    outer.visit { (index, offsets) in body(index * width, offsets, width) }
   }
 
   /// Distance of neighbouring elements of each operand along the last axis.

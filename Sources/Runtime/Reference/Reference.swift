@@ -115,7 +115,9 @@ struct Evaluation {
     var total = 0
     for type in types {
       guard let count = type.elementCount else { continue }
-      guard let size = Checked.product(count, type.dtype.size), let sum = Checked.sum(total, size), sum <= limit else {
+      guard let size = Checked.product(count, type.dtype.size), let sum = Checked.sum(total, size),
+        sum <= limit
+      else {
         throw Refusal(
           .limit,
           at: "",

@@ -8,25 +8,27 @@ package final class ReferenceExecutor: Executor {
   /// Per step, the values nobody needs after it.
   private let dying: [[ValueID]]
   /// Constants and the results of constant steps.
-  private var constants: [ValueID: Tensor] = [:]
+  private let constants: [ValueID: Tensor]
 
   /// - Throws: A refusal when a constant step breaks a rule or memory runs out.
   package init(_ program: Program, memoryLimit: Int = .max) throws(Refusal) {
     self.program = program
     self.memoryLimit = memoryLimit
     dying = program.dyingValues()
+    var constants: [ValueID: Tensor] = [:]
     for step in program.steps where step.isConstant {
-      let results = try run(step, [:])
+      let results = try ReferenceExecutor.run(step, of: program, constants, memoryLimit)
       for (id, tensor) in zip(step.outputs, results) { constants[id] = tensor }
     }
+    self.constants = constants
   }
 
   package func run(
     _ inputs: [Tensor],
     observing observed: Set<ValueID>,
-    _ observe: Observer
+    _ observe: ValueObserver
   ) throws(Refusal) -> [Tensor] {
-    var values: [ValueID: Tensor] = [:]
+    var values = constants
     func show(_ id: ValueID, _ tensor: Tensor) throws(Refusal) {
       if observed.contains(id) { try observe(id, tensor) }
     }
@@ -36,10 +38,10 @@ package final class ReferenceExecutor: Executor {
     }
     for (index, step) in program.steps.enumerated() {
       if step.isConstant {
-        for case let (id, tensor?) in step.outputs.map({ ($0, constants[$0]) }) { try show(id, tensor) }
+        for case (let id, let tensor?) in step.outputs.map({ ($0, constants[$0]) }) { try show(id, tensor) }
         continue
       }
-      let results = try run(step, values)
+      let results = try ReferenceExecutor.run(step, of: program, values, memoryLimit)
       for (id, tensor) in zip(step.outputs, results) {
         values[id] = tensor
         try show(id, tensor)
@@ -47,26 +49,35 @@ package final class ReferenceExecutor: Executor {
       for id in dying[index] { values[id] = nil }
     }
     var outputs: [Tensor] = []
-    for id in program.graph.outputs { outputs.append(try tensor(id, values)) }
+    for id in program.graph.outputs { outputs.append(try ReferenceExecutor.tensor(id, of: program, values)) }
     return outputs
   }
 
-  private func run(_ step: Step, _ values: [ValueID: Tensor]) throws(Refusal) -> [Tensor] {
+  private static func run(
+    _ step: Step,
+    of program: Program,
+    _ values: [ValueID: Tensor],
+    _ memoryLimit: Int
+  ) throws(Refusal) -> [Tensor] {
     var operands: [Tensor?] = []
     for id in step.inputs {
       guard let id else {
         operands.append(nil)
         continue
       }
-      operands.append(try tensor(id, values))
+      operands.append(try tensor(id, of: program, values))
     }
     do { return try Reference.run(step, inputs: operands, memoryLimit: memoryLimit) } catch {
       throw step.nodes.first.map { error.at(program.graph.label(of: $0)) } ?? error
     }
   }
 
-  private func tensor(_ id: ValueID, _ values: [ValueID: Tensor]) throws(Refusal) -> Tensor {
-    guard let tensor = values[id] ?? constants[id] ?? program.graph[id].constant else {
+  private static func tensor(
+    _ id: ValueID,
+    of program: Program,
+    _ values: [ValueID: Tensor]
+  ) throws(Refusal) -> Tensor {
+    guard let tensor = values[id] ?? program.graph[id].constant else {
       throw Evaluation.refusal("O23", "value \(Refusal.quoted(program.graph[id].name)) was not computed")
     }
     return tensor

@@ -33,7 +33,10 @@ extension Binary {
         unsafe b.withElements(as: Element.self) { b in
           walk.forEachRun { (start, offsets, count) in
             for index in 0..<count {
-              unsafe result[start + index] = f(a[offsets[0] + index * steps[0]], b[offsets[1] + index * steps[1]])
+              unsafe result[start + index] = f(
+                a[offsets[0] + index * steps[0]],
+                b[offsets[1] + index * steps[1]]
+              )
             }
           }
         }
@@ -59,10 +62,12 @@ extension Binary {
       guard !y.contains(0) || x.isEmpty else { throw Evaluation.refusal("V3", "a divisor is 0") }
     }
     if kind == .pow {
-      guard y.allSatisfy({ $0 >= 0 }) else { throw Evaluation.refusal("V3", "an integer exponent is negative") }
+      guard y.allSatisfy({ $0 >= 0 }) else {
+        throw Evaluation.refusal("V3", "an integer exponent is negative")
+      }
     }
     var result = [Int](repeating: 0, count: shape.reduce(1, *))
-    Broadcast(shape, [a.shape, b.shape]).forEach { (index, offsets) in
+    Broadcast(shape, [a.shape, b.shape]).visit { (index, offsets) in
       result[index] = integer(x[offsets[0]], y[offsets[1]])
     }
     return try Tensor.integers(a.dtype, shape, result)
@@ -105,7 +110,7 @@ extension Prelu {
     let shape = try e.shape()
     let (values, slopes) = (x.elements(as: Float.self), slope.elements(as: Float.self))
     var result = [Float](repeating: 0, count: shape.reduce(1, *))
-    Broadcast(shape, [x.shape, slope.shape]).forEach { (index, offsets) in
+    Broadcast(shape, [x.shape, slope.shape]).visit { (index, offsets) in
       let value = values[offsets[0]]
       result[index] = value < 0 ? slopes[offsets[1]] * value : value
     }

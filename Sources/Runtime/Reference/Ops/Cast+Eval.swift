@@ -22,7 +22,8 @@ enum Casting {
   }
 
   /// `value` truncated toward zero and saturated; NaN gives 0.
-  static func integer<Target: FixedWidthInteger>(_ value: Double, as target: Target.Type = Int.self) -> Target {
+  static func integer<Target: FixedWidthInteger>(_ value: Double, as target: Target.Type = Int.self) -> Target
+  {
     guard !value.isNaN else { return 0 }
     let whole = value.rounded(.towardZero)
     if let exact = Target(exactly: whole) { return exact }

@@ -11,16 +11,16 @@ extension Compare {
     switch a.dtype {
     case .float64:
       let (x, y) = (a.elements(as: Double.self), b.elements(as: Double.self))
-      walk.forEach { (index, offsets) in result[index] = holds(x[offsets[0]], y[offsets[1]]) ? 1 : 0 }
+      walk.visit { (index, offsets) in result[index] = holds(x[offsets[0]], y[offsets[1]]) ? 1 : 0 }
     case .float32, .float16, .bfloat16:
       let (x, y) = (try e.real(0).elements(as: Float.self), try e.real(1).elements(as: Float.self))
-      walk.forEach { (index, offsets) in result[index] = holds(x[offsets[0]], y[offsets[1]]) ? 1 : 0 }
+      walk.visit { (index, offsets) in result[index] = holds(x[offsets[0]], y[offsets[1]]) ? 1 : 0 }
     case .uint64:
       let (x, y) = (a.elements(as: UInt64.self), b.elements(as: UInt64.self))
-      walk.forEach { (index, offsets) in result[index] = holds(x[offsets[0]], y[offsets[1]]) ? 1 : 0 }
+      walk.visit { (index, offsets) in result[index] = holds(x[offsets[0]], y[offsets[1]]) ? 1 : 0 }
     case .int8, .uint8, .int16, .uint16, .int32, .uint32, .int64, .bool:
       let (x, y) = (try a.integers(), try b.integers())
-      walk.forEach { (index, offsets) in result[index] = holds(x[offsets[0]], y[offsets[1]]) ? 1 : 0 }
+      walk.visit { (index, offsets) in result[index] = holds(x[offsets[0]], y[offsets[1]]) ? 1 : 0 }
     }
     return try Tensor.make(.bool, e.shape(), result)
   }
@@ -59,7 +59,7 @@ extension Where {
     )
     let shape = try e.shape()
     return try unsafe Tensor.build(a.dtype, shape, as: Element.self) { (result) throws(Refusal) in
-      Broadcast(shape, [condition.shape, a.shape, b.shape]).forEach { (index, offsets) in
+      Broadcast(shape, [condition.shape, a.shape, b.shape]).visit { (index, offsets) in
         unsafe result[index] = flags[offsets[0]] != 0 ? x[offsets[1]] : y[offsets[2]]
       }
     }

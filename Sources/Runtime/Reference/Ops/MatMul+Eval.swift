@@ -46,7 +46,7 @@ extension MatMul {
     let result = try unsafe Tensor.build(.float32, shape, as: Float.self) { (y) throws(Refusal) in
       unsafe a.withElements(as: Float.self) { a in
         unsafe b.withElements(as: Float.self) { b in
-          walk.forEach { (index, offsets) in
+          walk.visit { (index, offsets) in
             for row in 0..<rows {
               for column in 0..<columns {
                 var sum = 0.0

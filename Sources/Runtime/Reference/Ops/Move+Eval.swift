@@ -136,7 +136,9 @@ extension Concat {
           for block in 0..<outer {
             let from = unsafe UnsafeRawBufferPointer(rebasing: source[block * length..<(block + 1) * length])
             let start = block * row + column
-            unsafe UnsafeMutableRawBufferPointer(rebasing: target[start..<start + length]).copyMemory(from: from)
+            unsafe UnsafeMutableRawBufferPointer(rebasing: target[start..<start + length]).copyMemory(
+              from: from
+            )
           }
         }
         column += length

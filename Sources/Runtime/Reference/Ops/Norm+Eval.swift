@@ -18,7 +18,9 @@ extension BatchNorm {
       unsafe x.withElements(as: Float.self) { x in
         for index in 0..<x.count {
           let c = index / plane % channels
-          unsafe y[index] = Float(Double(x[index]) * factors[c] + (Double(bias[c]) - Double(mean[c]) * factors[c]))
+          unsafe y[index] = Float(
+            Double(x[index]) * factors[c] + (Double(bias[c]) - Double(mean[c]) * factors[c])
+          )
         }
       }
     }
@@ -61,7 +63,7 @@ extension LayerNorm {
   private func spread(_ tensor: Tensor, over shape: [Int]) -> [Float] {
     let elements = tensor.elements(as: Float.self)
     var result: [Float] = []
-    Broadcast(shape, [tensor.shape]).forEach { (_, offsets) in result.append(elements[offsets[0]]) }
+    Broadcast(shape, [tensor.shape]).visit { (_, offsets) in result.append(elements[offsets[0]]) }
     return result
   }
 }

@@ -2,13 +2,15 @@ internal import BinaryIO
 internal import GraphIR
 
 extension Reduce {
-  /// Floating point: in f64 in C order, rounded to f32 once. Integers: in i64, wrapped; a mean of integers truncates.
+  /// Floating point is reduced in f64 in C order and rounded to f32 once.
+  ///
+  /// Integers are reduced in i64 and wrapped; a mean of integers truncates.
   func evaluate(_ e: Evaluation) throws(Refusal) -> Tensor {
     let x = try e.input(0)
     let shape = try e.shape()
     let rank = x.shape.count
-    let given = try axes ?? e.optional(1).map { (tensor) throws(Refusal) in try tensor.integers() }
-    let reduced = (given ?? Array(0..<rank)).map { $0 < 0 ? $0 + rank : $0 }
+    let computed = try e.optional(1).map { (tensor) throws(Refusal) in try tensor.integers() }
+    let reduced = (axes ?? computed ?? Array(0..<rank)).map { $0 < 0 ? $0 + rank : $0 }
     let kept = x.shape.indices.map { reduced.contains($0) ? 1 : x.shape[$0] }
     let walk = Broadcast(x.shape, [kept])
     let results = kept.reduce(1, *)
@@ -24,7 +26,7 @@ extension Reduce {
   ) throws(Refusal) -> Tensor {
     let values = x.elements(as: Float.self)
     var accumulators = [Double](repeating: start, count: results)
-    walk.forEach { (index, offsets) in
+    walk.visit { (index, offsets) in
       accumulators[offsets[0]] = step(accumulators[offsets[0]], Double(values[index]))
     }
     let count = Double(values.count / max(results, 1))
@@ -68,7 +70,7 @@ extension Reduce {
     guard kind != .l2 else { throw Evaluation.refusal("V2", "the norm of \(x.type) is not an integer") }
     let values = try x.integers()
     var totals = [Int?](repeating: nil, count: results)
-    walk.forEach { (index, offsets) in
+    walk.visit { (index, offsets) in
       let value = kind == .sumSquare ? values[index] &* values[index] : values[index]
       totals[offsets[0]] = totals[offsets[0]].map { step($0, value) } ?? value
     }

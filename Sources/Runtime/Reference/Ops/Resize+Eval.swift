@@ -23,7 +23,10 @@ extension Resize {
       return try Mover.pick(x, shape: shape, offsets: offsets)
     case .linear: return try interpolated(e.real(0), coordinates, shape).narrowed(to: e.dtype)
     case .cubic:
-      throw Evaluation.unsupported("cubic interpolation", remedy: "export the model with linear interpolation")
+      throw Evaluation.unsupported(
+        "cubic interpolation",
+        remedy: "export the model with linear interpolation"
+      )
     }
   }
 
@@ -61,7 +64,8 @@ extension Resize {
     return Casting.integer(whole)
   }
 
-  private func interpolated(_ x: Tensor, _ coordinates: [[Double]], _ shape: [Int]) throws(Refusal) -> Tensor {
+  private func interpolated(_ x: Tensor, _ coordinates: [[Double]], _ shape: [Int]) throws(Refusal) -> Tensor
+  {
     var values = x.elements(as: Float.self).map(Double.init)
     var current = x.shape
     for axis in shape.indices {

@@ -28,7 +28,10 @@ extension RangeOp {
     }
     let bounds = (0..<3).compactMap { index in e.optional(index).flatMap { Casting.reals($0)?.first } }
     guard bounds.count == 3, bounds.allSatisfy(\.isFinite), bounds[2] != 0 else {
-      throw Evaluation.refusal("T-range", "the bounds are \(bounds), must be finite with a delta other than 0")
+      throw Evaluation.refusal(
+        "T-range",
+        "the bounds are \(bounds), must be finite with a delta other than 0"
+      )
     }
     let steps = ((bounds[1] - bounds[0]) / bounds[2]).rounded(.up)
     guard steps <= Double(Limits.standard.dimension) else {

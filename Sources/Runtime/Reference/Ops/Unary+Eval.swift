@@ -2,7 +2,7 @@ internal import BinaryIO
 internal import GraphIR
 
 extension Unary {
-  /// As `schemas/arithmetic.md`, section 8; integers for the functions that have them.
+  /// Section 8 of `schemas/arithmetic.md`; on integers for the functions that have them.
   func evaluate(_ e: Evaluation) throws(Refusal) -> Tensor {
     let x = try e.input(0)
     if x.dtype.isFloatingPoint { return try e.pointwise(.unary(kind)) }
@@ -18,7 +18,8 @@ extension Unary {
     case .neg: 0 &- x
     case .abs: x < 0 ? 0 &- x : x
     case .sign: x.signum()
-    case .sigmoid, .hardSwish, .silu, .tanh, .erf, .exp, .log, .sqrt, .reciprocal, .floor, .ceil, .round, .sin, .cos,
+    case .sigmoid, .hardSwish, .silu, .tanh, .erf, .exp, .log, .sqrt, .reciprocal, .floor, .ceil, .round,
+      .sin, .cos,
       .softplus:
       x
     }
@@ -26,7 +27,7 @@ extension Unary {
 }
 
 extension Clip {
-  /// As `schemas/arithmetic.md`, section 8. Integers are clipped by the bounds rounded inwards.
+  /// Section 8 of `schemas/arithmetic.md`; integers are clipped by the bounds rounded inwards.
   func evaluate(_ e: Evaluation) throws(Refusal) -> Tensor {
     let x = try e.input(0)
     if x.dtype.isFloatingPoint { return try e.pointwise(.activation(.clip(min: min, max: max))) }

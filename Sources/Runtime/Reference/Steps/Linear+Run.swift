@@ -140,7 +140,10 @@ extension IntegerGemm {
   func run(_ x: Tensor) throws(Refusal) -> Tensor {
     let inner = weights.shape[isTransposed ? 1 : 0]
     guard let last = x.shape.last, last == inner else {
-      throw Evaluation.refusal("T-gemm", "the operand has the shape \(x.shape), its last extent must be \(inner)")
+      throw Evaluation.refusal(
+        "T-gemm",
+        "the operand has the shape \(x.shape), its last extent must be \(inner)"
+      )
     }
     let columns = outputCount
     let rows = x.shape.dropLast().reduce(1, *)

@@ -26,7 +26,7 @@ extension IntegerGlobalPool {
       unsafe x.withElements(as: UInt8.self) { x in
         for index in 0..<y.count {
           let plane = unsafe UnsafeBufferPointer(rebasing: x[index * positions..<(index + 1) * positions])
-          unsafe y[index] = function(plane)
+          unsafe y[index] = function.pooled(plane)
         }
       }
     }
@@ -36,7 +36,7 @@ extension IntegerGlobalPool {
 }
 
 extension IntegerGlobalPool.Function {
-  func callAsFunction(_ plane: UnsafeBufferPointer<UInt8>) -> UInt8 {
+  func pooled(_ plane: UnsafeBufferPointer<UInt8>) -> UInt8 {
     switch self {
     case .average(let zeroPoint, let inputScale, let outputScale, let clamp):
       var sum: Int32 = 0
@@ -44,7 +44,7 @@ extension IntegerGlobalPool.Function {
       return clamp(Float(sum) * Float(Double(inputScale) / (Double(outputScale) * Double(plane.count))))
     case .max(let table):
       var largest: UInt8 = 0
-      for index in 0..<plane.count { largest = max(largest, unsafe plane[index]) }
+      for index in 0..<plane.count { largest = Swift.max(largest, unsafe plane[index]) }
       return table.map { $0[Int(largest)] } ?? largest
     }
   }
