@@ -1,0 +1,134 @@
+import BinaryIO
+import GraphIR
+
+/// What the import of one node works with: its attributes, operands and results.
+struct NodeImporter {
+  var attributes: NodeAttributes
+  let node: Proto.Node
+  private let importer: Importer
+
+  init(_ importer: Importer, _ node: Proto.Node) throws(Refusal) {
+    self.importer = importer
+    self.node = node
+    attributes = try NodeAttributes(node.attributes)
+  }
+
+  /// Version of the default operator set.
+  var operatorSet: Int { importer.operatorSet }
+
+  // MARK: Operands
+
+  /// The operand at `index`; nil when it is absent.
+  func optional(_ index: Int) -> Operand? {
+    index < node.inputs.count ? importer.operand(node.inputs[index]) : nil
+  }
+
+  /// The operand at `index`, which must be given.
+  func input(_ index: Int) throws(Refusal) -> Operand {
+    guard let operand = optional(index) else { throw refusal("O26", "input \(index) is missing") }
+    return operand
+  }
+
+  /// All operands, each of which must be given.
+  func inputs() throws(Refusal) -> [Operand] {
+    var result: [Operand] = []
+    for index in node.inputs.indices { result.append(try input(index)) }
+    return result
+  }
+
+  func type(_ operand: Operand) -> TensorType { importer.type(of: operand) }
+
+  /// The elements, if the operand is a constant.
+  func constant(_ operand: Operand?) -> Tensor? {
+    guard case .constant(_, let tensor)? = operand else { return nil }
+    return tensor
+  }
+
+  /// The elements of an integer operand, if all are known.
+  func knownInts(_ operand: Operand) -> [Int]? {
+    guard let dims = importer.info(operand).shapeValue else { return constant(operand)?.intValues() }
+    let values = dims.compactMap(\.value)
+    return values.count == dims.count ? values : nil
+  }
+
+  /// The elements of an integer operand as far as they are known.
+  func shapeValue(_ operand: Operand) -> [Dim]? { importer.info(operand).shapeValue }
+
+  /// The elements of an optional integer operand that must be constant.
+  func constantInts(_ index: Int, _ name: String) throws(Refusal) -> [Int]? {
+    guard let operand = optional(index) else { return nil }
+    guard let values = knownInts(operand) else { throw notConstant(name) }
+    return values
+  }
+
+  /// The elements of an optional number operand that must be constant.
+  func constantFloats(_ index: Int, _ name: String) throws(Refusal) -> [Float]? {
+    guard let operand = optional(index) else { return nil }
+    guard let values = constant(operand)?.floatValues() else { throw notConstant(name) }
+    return values
+  }
+
+  /// The operator that makes an operand, if a node does.
+  func producer(of operand: Operand) -> Node? { importer.producer(of: operand) }
+
+  /// An operand that is a value already.
+  func operand(_ id: ValueID) -> Operand {
+    let value = importer.graph[id]
+    return value.constant.map { .constant(value.name, $0) } ?? .value(id)
+  }
+
+  // MARK: Results
+
+  /// Appends an operator whose first results are the node's outputs.
+  func finish(_ op: Op, _ inputs: [Operand?], outputs: Int = 1) throws(Refusal) {
+    var trimmed = inputs
+    while case .some(nil) = trimmed.last { trimmed.removeLast() }
+    let names = (0..<outputs).map { index in
+      let own = index < node.outputs.count ? node.outputs[index] : ""
+      return own.isEmpty ? importer.freshName("\(node.outputs.first ?? "")_\(index)") : own
+    }
+    let results = try importer.emit(op, trimmed, name: node.name, outputs: names)
+    for (name, result) in zip(names, results) { importer.define(name, result) }
+  }
+
+  /// Appends an operator whose result only this node uses.
+  func emit(_ op: Op, _ inputs: [Operand?], _ suffix: String) throws(Refusal) -> Operand {
+    let name = importer.freshName("\(node.outputs.first ?? "")_\(suffix)")
+    return try importer.emit(op, inputs, name: node.name, outputs: [name])[0]
+  }
+
+  /// A constant that only this node uses.
+  func make(_ tensor: Tensor, _ suffix: String) -> Operand {
+    .constant(importer.freshName("\(node.outputs.first ?? "")_\(suffix)"), tensor)
+  }
+
+  /// Lets the output at `index` stand for an operand, without a node.
+  func alias(_ operand: Operand, output index: Int = 0) {
+    if index < node.outputs.count { importer.define(node.outputs[index], operand) }
+  }
+
+  /// Lets the first output stand for a constant.
+  func define(_ tensor: Tensor) {
+    if let name = node.outputs.first { importer.define(name, .constant(name, tensor)) }
+  }
+
+  /// The constant of a tensor attribute.
+  func decode(_ tensor: Proto.Tensor) throws(Refusal) -> Tensor { try importer.decode(tensor) }
+
+  // MARK: Refusing
+
+  func refusal(_ rule: String, _ problem: String) -> Refusal {
+    Refusal(.invalid, at: "", rule: rule, problem, remedy: "correct the model in its exporter")
+  }
+
+  func unsupported(_ problem: String, remedy: String = "export the model without it") -> Refusal {
+    Refusal(.unsupported, at: "", rule: "O29", problem, remedy: remedy)
+  }
+
+  func notConstant(_ name: String) -> Refusal {
+    unsupported(
+      "its \(name) is computed at run time, which is not supported",
+      remedy: "export the model with constant folding and fixed input sizes"
+    )
+  }
+}
