@@ -1,1 +1,287 @@
+// Kernels for neural networks on CPUs: convolution and matrix products, depthwise convolution, pooling, pointwise
+// functions and a thread pool. Activations are NHWC, weights are prepacked. Nothing here allocates except the pool.
+//
+// Integer kernels give the same bytes on every instruction set. Float convolutions differ in the last bits between
+// instruction sets (fused multiply-add or not); float pointwise functions do not.
 #pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Bytes that buffers read by kernels must have after their last element.
+#define QK_TAIL_PADDING 64
+
+// Instruction sets in ascending order of preference.
+enum qk_isa {
+  QK_ISA_PORTABLE = 0,
+  QK_ISA_AVX2 = 1,       // AVX2, FMA
+  QK_ISA_AVX512VNNI = 2, // AVX-512 F, BW, DQ, VL, VNNI
+  QK_ISA_AMX = 3,        // AMX-INT8 on top of AVX-512 VNNI
+};
+
+// The best instruction set that the machine has and QCONVERT_ISA=amx|avx512vnni|avx2|portable allows; read once.
+enum qk_isa qk_isa_best(void);
+// Whether the machine can run kernels of this instruction set, whatever QCONVERT_ISA says.
+bool qk_isa_available(enum qk_isa isa);
+const char *qk_isa_name(enum qk_isa isa);
+
+// --- What happens to an accumulator
+
+enum qk_tail_kind {
+  QK_TAIL_F32,        // f32: clamp(acc + bias)
+  QK_TAIL_REQUANTIZE, // u8:  clamp(rne(f32(acc + start) * scale)) + zero_point, bounds relative to zero_point
+  QK_TAIL_DEQUANTIZE, // f32: clamp(f32(acc + start) * scale + bias), product and sum rounded separately
+};
+
+// Per-channel arrays start at the first channel of the panel and are readable up to the panel's width.
+struct qk_tail {
+  enum qk_tail_kind kind;
+  int32_t zero_point;
+  float lo, hi;
+  const float *bias;
+  const float *scale;
+  const int32_t *start;
+};
+
+// --- Matrix products with indirect rows
+
+// out[i][j] = tail(sum over t < taps, k < kc of a[t * mr + i][k] * w[t][k][j]) for i < rows <= mr, j < cols <= nr.
+//
+// `a` holds taps * mr row pointers; those of rows past the last repeat a valid one. `w` is one panel as
+// qk_pack_weights makes it. `out_stride` is in bytes. Integer kernels take u8 rows and s8 weights, and read up to 3
+// bytes past the end of a row.
+typedef void (*qk_igemm_fn)(size_t rows, size_t cols, size_t kc, size_t taps, const void *const *a, const void *w,
+                            void *out, size_t out_stride, const struct qk_tail *tail);
+
+struct qk_igemm_ukernel {
+  const char *name;
+  enum qk_isa isa;
+  qk_igemm_fn function;
+  uint8_t mr, nr, kr; // rows, columns, depth that is stored together
+};
+
+// Type of activations and weights of a convolution.
+enum qk_dtype { QK_F32 = 0, QK_QU8 = 1 };
+
+// All kernels of the family, in the order of its enumerator.
+const struct qk_igemm_ukernel *qk_igemm_table(enum qk_dtype dtype, size_t *count);
+// The width of panels that wastes least for `columns` output channels.
+size_t qk_igemm_panel_width(enum qk_dtype dtype, enum qk_isa isa, size_t columns);
+// The kernel of this instruction set and panel width with the fewest rows that covers `rows`, or else the most rows.
+const struct qk_igemm_ukernel *qk_igemm_ukernel(enum qk_dtype dtype, enum qk_isa isa, size_t nr, size_t rows);
+
+// Bytes of one packed panel; columns past the last and depth past kc are zero.
+size_t qk_panel_bytes(enum qk_dtype dtype, size_t nr, size_t kc, size_t taps);
+
+enum qk_source { QK_SOURCE_F32, QK_SOURCE_F16, QK_SOURCE_S8 };
+
+// Packs `columns` x `taps` x `kc` weights into panels of width nr. Element (n, t, k) is source[n*sn + t*st + k*sk];
+// floats are multiplied by `factor`. For QK_QU8 `sums[n]` receives the sum of column n over all k and t.
+void qk_pack_weights(enum qk_dtype dtype, enum qk_source source_type, const void *source, size_t columns, size_t taps,
+                     size_t kc, size_t sn, size_t st, size_t sk, size_t nr, float factor, void *packed, int32_t *sums);
+
+// The same with the depth of all taps in a row, for rows that are gathered: one tap of depth taps * kc.
+void qk_pack_gathered_weights(enum qk_dtype dtype, enum qk_source source_type, const void *source, size_t columns,
+                              size_t taps, size_t kc, size_t sn, size_t st, size_t sk, size_t nr, float factor,
+                              void *packed, int32_t *sums);
+
+// --- Depthwise convolution
+
+// For i < pixels, c < channels: out[i][c] = tail(sum over t < taps of a[i * taps + t][c] * w[t][c]).
+//
+// `w` is as qk_dw_pack makes it. Integer kernels take u8 rows and s8 weights. May read 64 bytes past a row's end.
+typedef void (*qk_dwconv_fn)(size_t pixels, size_t channels, size_t taps, const void *const *a, const void *w, void *out,
+                             size_t out_stride, const struct qk_tail *tail);
+
+struct qk_dwconv_ukernel {
+  const char *name;
+  enum qk_isa isa;
+  qk_dwconv_fn function;
+};
+
+const struct qk_dwconv_ukernel *qk_dwconv_table(enum qk_dtype dtype, size_t *count);
+const struct qk_dwconv_ukernel *qk_dwconv_ukernel(enum qk_dtype dtype, enum qk_isa isa);
+
+// Bytes of packed depthwise weights, and the packing: element (c, t) is source[c*sc + t*st].
+//
+// f32: [taps][channels]. u8: s16 [channels/32][taps/2][32][2], both rounded up with zeros.
+size_t qk_dw_packed_bytes(enum qk_dtype dtype, size_t channels, size_t taps);
+void qk_dw_pack(enum qk_dtype dtype, enum qk_source source_type, const void *source, size_t channels, size_t taps,
+                size_t sc, size_t st, void *packed, int32_t *sums);
+
+// --- Pointwise functions
+
+// All are deterministic: the same bytes on every instruction set. Those of section 8.1 of arithmetic.md are exact;
+// sigmoid, silu, exp and tanh are within 4 ulp, or exact in the sense of section 8.2 where `exact` is set.
+enum qk_function {
+  QK_IDENTITY,
+  QK_RELU,
+  QK_CLIP,         // a: lowest, b: highest
+  QK_LEAKY_RELU,   // a: slope
+  QK_HARD_SIGMOID, // a: slope, b: offset
+  QK_HARD_SWISH,
+  QK_SIGMOID,
+  QK_SILU,
+};
+
+struct qk_activation {
+  enum qk_function function;
+  float a, b;
+  bool exact;
+};
+
+// Bounds of a u8 result.
+struct qk_u8_clamp {
+  uint8_t zero_point, lowest, highest;
+};
+
+// u8 addition: rne(f32(a - za) * ma + f32(b - zb) * mb), then multiplication: rne(f32((a - za) * (b - zb)) * ma).
+struct qk_u8_binary {
+  bool multiply;
+  uint8_t za, zb;
+  float ma, mb;
+  struct qk_u8_clamp clamp;
+};
+
+enum qk_float_binary { QK_ADD, QK_SUB, QK_MUL, QK_DIV };
+
+// One implementation per instruction set of functions over n consecutive elements; in and out may be the same.
+struct qk_vector_ops {
+  const char *name;
+  enum qk_isa isa;
+  void (*activate)(size_t n, const float *x, float *out, const struct qk_activation *activation);
+  void (*quantize_u8)(size_t n, const float *x, uint8_t *out, float scale, uint8_t zero_point);
+  void (*dequantize_u8)(size_t n, const uint8_t *x, float *out, float scale, uint8_t zero_point);
+  // Lowers *lo and raises *hi to the finite elements' range.
+  void (*range)(size_t n, const float *x, float *lo, float *hi);
+  void (*binary_u8)(size_t n, const uint8_t *a, const uint8_t *b, uint8_t *out, const struct qk_u8_binary *params);
+  void (*binary_f32)(size_t n, const float *a, const float *b, float *out, enum qk_float_binary function);
+  // The second operand is one number.
+  void (*binary_f32_scalar)(size_t n, const float *a, float b, float *out, enum qk_float_binary function);
+  void (*table_u8)(size_t n, const uint8_t *x, uint8_t *out, const uint8_t *table);
+  void (*max_f32)(size_t n, const float *x, float *inout);
+  void (*max_u8)(size_t n, const uint8_t *x, uint8_t *inout);
+  void (*accumulate_f32)(size_t n, const float *x, float *inout);
+  void (*accumulate_u8)(size_t n, const uint8_t *x, int32_t *inout);
+  void (*scale_f32)(size_t n, float *inout, float factor);
+  // clamp(rne(f32(sum - offset) * multiplier)) with the bounds of `clamp`.
+  void (*mean_u8)(size_t n, const int32_t *sums, uint8_t *out, int32_t offset, float multiplier,
+                  const struct qk_u8_clamp *clamp);
+  void (*softmax)(size_t n, const float *x, float *out);
+};
+
+const struct qk_vector_ops *const *qk_vector_table(size_t *count);
+const struct qk_vector_ops *qk_vector_ops(enum qk_isa isa);
+
+// --- Thread pool
+
+struct qk_pool;
+typedef void (*qk_task_fn)(void *context, size_t index, size_t thread);
+
+// A pool of `threads` threads, the caller's included; NULL when the system has none left.
+struct qk_pool *qk_pool_create(size_t threads);
+void qk_pool_destroy(struct qk_pool *pool);
+size_t qk_pool_threads(const struct qk_pool *pool);
+// Calls task(context, i, t) for every i < count, on thread t < threads; returns when all are done.
+void qk_pool_run(struct qk_pool *pool, size_t count, void *context, qk_task_fn task);
+
+// --- Operators: kernels with loops and threads around them
+
+// Memory of one thread for the time of one operator.
+struct qk_scratch {
+  void *base;
+  size_t stride; // bytes per thread
+};
+
+// What follows a linear operator with a float result, element by element.
+struct qk_post {
+  struct qk_activation activation;
+  bool quantize; // the output is u8 with the parameters below
+  float scale;
+  uint8_t zero_point;
+};
+
+struct qk_conv {
+  enum qk_dtype dtype;
+  enum qk_isa isa;
+  size_t batch, ih, iw, oh, ow;
+  size_t kh, kw, sh, sw, pt, pl, dh, dw;
+  size_t groups, kc, nc;         // input and output channels per group
+  size_t in_stride, out_stride;  // bytes per pixel
+  size_t out_size;               // bytes per output element
+  size_t nr, packed_n;           // panel width, channels of a group rounded up to it
+  bool im2col;                   // rows are gathered, weights packed with one tap
+  bool depthwise;                // kc == nc == 1 and groups channels
+  const void *weights;
+  const struct qk_post *post; // NULL: the tail's result is the output
+};
+
+// Whether rows should be gathered when packing: few channels per tap.
+bool qk_conv_wants_im2col(enum qk_dtype dtype, size_t kc, size_t taps);
+size_t qk_conv_scratch_bytes(const struct qk_conv *conv);
+// `pad` is the value of input elements outside of the image (the zero point for u8; ignored for f32). The tail's
+// arrays hold groups * packed_n channels (depthwise: channels rounded up to 64).
+void qk_conv_run(const struct qk_conv *conv, const void *in, void *out, uint8_t pad, const struct qk_tail *tail,
+                 struct qk_pool *pool, struct qk_scratch scratch);
+
+// The tail of a dynamic layer: scale[i] = f32(f64(x_scale) * f64(weight_scale[i])), start[i] = -x_zero_point * sums[i].
+void qk_dynamic_tail(size_t n, float x_scale, uint8_t x_zero_point, const float *weight_scale, const int32_t *sums,
+                     float *scale, int32_t *start);
+
+// Window over NHWC pixels; taps outside of the image are skipped.
+struct qk_pooling {
+  enum qk_isa isa;
+  size_t batch, ih, iw, oh, ow, channels;
+  size_t kh, kw, sh, sw, pt, pl, dh, dw;
+  size_t pb, pr;          // padding at the ends, for count_include_pad
+  bool count_include_pad; // the divisor counts taps in the padding
+};
+
+size_t qk_pool_scratch_bytes(const struct qk_pooling *p);
+void qk_f32_max_pool(const struct qk_pooling *p, const float *in, float *out, struct qk_pool *pool);
+void qk_f32_average_pool(const struct qk_pooling *p, const float *in, float *out, struct qk_pool *pool);
+// `table` (256 entries) is applied to the result unless NULL.
+void qk_u8_max_pool(const struct qk_pooling *p, const uint8_t *in, uint8_t *out, const uint8_t *table,
+                    struct qk_pool *pool);
+// `multipliers[n]` belongs to windows with divisor n; zero_point is the input's.
+void qk_u8_average_pool(const struct qk_pooling *p, const uint8_t *in, uint8_t *out, uint8_t zero_point,
+                        const float *multipliers, const struct qk_u8_clamp *clamp, struct qk_pool *pool,
+                        struct qk_scratch scratch);
+
+// The operands of a binary operator have the same n elements.
+void qk_u8_binary_run(enum qk_isa isa, size_t n, const uint8_t *a, const uint8_t *b, uint8_t *out,
+                      const struct qk_u8_binary *params, struct qk_pool *pool);
+void qk_f32_binary_run(enum qk_isa isa, size_t n, const float *a, const float *b, float *out,
+                       enum qk_float_binary function, struct qk_pool *pool);
+// `a` is [batch, pixels, channels], `b` is [batch, channels].
+void qk_u8_binary_channels_run(enum qk_isa isa, size_t batch, size_t pixels, size_t channels, const uint8_t *a,
+                               const uint8_t *b, uint8_t *out, const struct qk_u8_binary *params, struct qk_pool *pool);
+void qk_f32_binary_channels_run(enum qk_isa isa, size_t batch, size_t pixels, size_t channels, const float *a,
+                                const float *b, float *out, enum qk_float_binary function, struct qk_pool *pool);
+void qk_f32_activate_run(enum qk_isa isa, size_t n, const float *x, float *out, const struct qk_activation *activation,
+                         struct qk_pool *pool);
+void qk_table_run(enum qk_isa isa, size_t n, const uint8_t *x, uint8_t *out, const uint8_t *table, struct qk_pool *pool);
+void qk_quantize_run(enum qk_isa isa, size_t n, const float *x, uint8_t *out, float scale, uint8_t zero_point,
+                     struct qk_pool *pool);
+void qk_dequantize_run(enum qk_isa isa, size_t n, const uint8_t *x, float *out, float scale, uint8_t zero_point,
+                       struct qk_pool *pool);
+// Range and conversion as section 3 of arithmetic.md says.
+void qk_dynamic_quantize_run(enum qk_isa isa, size_t n, const float *x, uint8_t *out, float *scale,
+                             uint8_t *zero_point, struct qk_pool *pool);
+
+// Copies [batch, channels, pixels] to [batch, pixels, channels] for elements of 1 or 4 bytes; swap the last two counts
+// to go back.
+void qk_transpose_run(size_t size, size_t batch, size_t channels, size_t pixels, const void *in, void *out,
+                      struct qk_pool *pool);
+// Copies `rows` rows of `bytes` bytes.
+void qk_copy_rows(size_t rows, size_t bytes, const void *in, size_t in_stride, void *out, size_t out_stride);
+void qk_f32_softmax_run(enum qk_isa isa, size_t rows, size_t columns, const float *x, float *out, struct qk_pool *pool);
+
+#ifdef __cplusplus
+}
+#endif

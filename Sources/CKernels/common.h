@@ -1,0 +1,45 @@
+#pragma once
+
+#include "include/CKernels.h"
+
+#include <math.h>
+#include <string.h>
+
+#pragma STDC FP_CONTRACT OFF
+
+#define QK_INLINE static inline __attribute__((always_inline))
+#define QK_UNROLL _Pragma("clang loop unroll(full)")
+
+QK_INLINE size_t qk_min(size_t a, size_t b) { return a < b ? a : b; }
+QK_INLINE size_t qk_round_up(size_t value, size_t step) { return (value + step - 1) / step * step; }
+QK_INLINE size_t qk_ceil_div(size_t value, size_t step) { return (value + step - 1) / step; }
+
+// NaN passes; equal to the vector maximum with the bound as first operand.
+QK_INLINE float qk_clamp(float x, float lo, float hi) {
+  x = x < lo ? lo : x;
+  return x > hi ? hi : x;
+}
+
+// Round to nearest, ties to even, for |x| <= 2^22, as an integer.
+QK_INLINE int32_t qk_rne(float x) {
+  union {
+    float f;
+    int32_t i;
+  } u = {.f = x + 12582912.0f};
+  return u.i - 0x4B400000;
+}
+
+QK_INLINE uint8_t qk_requantize(int32_t acc, float scale, float lo, float hi, int32_t zero_point) {
+  return (uint8_t)(qk_rne(qk_clamp((float)acc * scale, lo, hi)) + zero_point);
+}
+
+// The integer tail on one sum; sums wrap like the vector kernels'.
+QK_INLINE void qk_tail1(int32_t acc, size_t at, void *row, const struct qk_tail *tail) {
+  const int32_t sum = (int32_t)((uint32_t)acc + (uint32_t)tail->start[at]);
+  if (tail->kind == QK_TAIL_REQUANTIZE) {
+    ((uint8_t *)row)[at] = qk_requantize(sum, tail->scale[at], tail->lo, tail->hi, tail->zero_point);
+  } else {
+    const float product = (float)sum * tail->scale[at];
+    ((float *)row)[at] = qk_clamp(product + tail->bias[at], tail->lo, tail->hi);
+  }
+}

@@ -1,0 +1,225 @@
+#include "../common.h"
+
+// Rows of output pixels that one task handles at most, and tasks per thread to aim at.
+#define CHUNK_ROWS 96
+#define TASKS_PER_THREAD 4
+
+bool qk_conv_wants_im2col(enum qk_dtype dtype, size_t kc, size_t taps) {
+  return taps > 1 && kc < (dtype == QK_F32 ? 8 : 16);
+}
+
+static size_t element_size(const struct qk_conv *conv) { return conv->dtype == QK_F32 ? sizeof(float) : 1; }
+
+// How the output is cut into tasks: groups times row chunks times panel ranges.
+struct split {
+  size_t rows, taps;
+  size_t row_chunks, chunk_rows;
+  size_t panels, panel_chunks, chunk_panels;
+};
+
+static struct split split_of(const struct qk_conv *conv, size_t threads) {
+  struct split s = {.rows = conv->batch * conv->oh * conv->ow, .taps = conv->kh * conv->kw};
+  s.row_chunks = qk_ceil_div(s.rows, CHUNK_ROWS);
+  s.chunk_rows = s.row_chunks == 0 ? 0 : qk_ceil_div(s.rows, s.row_chunks);
+  const struct qk_igemm_ukernel *kernel = qk_igemm_ukernel(conv->dtype, conv->isa, conv->nr, s.chunk_rows);
+  s.chunk_rows = qk_round_up(s.chunk_rows, kernel->mr);
+  s.row_chunks = s.chunk_rows == 0 ? 0 : qk_ceil_div(s.rows, s.chunk_rows);
+  s.panels = qk_ceil_div(conv->nc, conv->nr);
+  const size_t tasks = s.row_chunks * conv->groups, wanted = threads > 1 ? threads * TASKS_PER_THREAD : 1;
+  s.panel_chunks = tasks == 0 ? 1 : qk_min(s.panels, qk_ceil_div(wanted, tasks));
+  s.chunk_panels = qk_ceil_div(s.panels, s.panel_chunks);
+  s.panel_chunks = qk_ceil_div(s.panels, s.chunk_panels);
+  return s;
+}
+
+// One thread's scratch: an input pixel of padding, row pointers, gathered rows, float results before quantization.
+struct layout {
+  size_t pointers, gathered, results, bytes;
+};
+
+static struct layout layout_of(const struct qk_conv *conv, size_t rows, size_t columns) {
+  const size_t taps = conv->kh * conv->kw, size = element_size(conv);
+  const size_t pixel = (conv->depthwise ? conv->groups : conv->kc) * size;
+  const size_t gathered = conv->im2col ? rows * qk_round_up(conv->kc * taps, 4) * size + QK_TAIL_PADDING : 0;
+  struct layout l;
+  l.pointers = qk_round_up(pixel + QK_TAIL_PADDING, 64);
+  l.gathered = l.pointers + qk_round_up(rows * taps * sizeof(void *), 64);
+  l.results = l.gathered + qk_round_up(gathered, 64);
+  const bool staged = conv->post != NULL && conv->post->quantize;
+  l.bytes = l.results + (staged ? qk_round_up(rows * columns * sizeof(float), 64) : 0);
+  return l;
+}
+
+size_t qk_conv_scratch_bytes(const struct qk_conv *conv) {
+  if (conv->depthwise) return layout_of(conv, conv->ow, conv->groups).bytes;
+  // Fewer threads make longer panel ranges, one thread the longest.
+  const struct split s = split_of(conv, 1);
+  return layout_of(conv, s.chunk_rows, s.panels * conv->nr).bytes;
+}
+
+struct job {
+  const struct qk_conv *conv;
+  const char *in;
+  char *out;
+  uint8_t pad;
+  struct qk_tail tail;
+  struct split split;
+  struct qk_scratch scratch;
+};
+
+// Writes the addresses of the taps of one output pixel, `step` apart.
+static void tap_addresses(const struct job *job, size_t pixel, size_t offset, const char *padding, size_t step,
+                          const void **to) {
+  const struct qk_conv *c = job->conv;
+  const size_t ox = pixel % c->ow, oy = pixel / c->ow % c->oh, n = pixel / c->ow / c->oh;
+  const char *image = job->in + n * c->ih * c->iw * c->in_stride + offset;
+  for (size_t ky = 0; ky < c->kh; ky++) {
+    const size_t y = oy * c->sh + ky * c->dh - c->pt;
+    for (size_t kx = 0; kx < c->kw; kx++, to += step) {
+      const size_t x = ox * c->sw + kx * c->dw - c->pl;
+      *to = y < c->ih && x < c->iw ? image + (y * c->iw + x) * c->in_stride : padding;
+    }
+  }
+}
+
+// Copies the taps of one output pixel behind each other.
+static void gather(const struct job *job, size_t pixel, size_t offset, const char *padding, char *to) {
+  const struct qk_conv *c = job->conv;
+  const size_t size = c->kc * element_size(c);
+  const size_t ox = pixel % c->ow, oy = pixel / c->ow % c->oh, n = pixel / c->ow / c->oh;
+  const char *image = job->in + n * c->ih * c->iw * c->in_stride + offset;
+  const bool dense = c->dw == 1 && c->in_stride == size;
+  for (size_t ky = 0; ky < c->kh; ky++) {
+    const size_t y = oy * c->sh + ky * c->dh - c->pt, x0 = ox * c->sw - c->pl;
+    if (dense && y < c->ih && x0 < c->iw && x0 + c->kw <= c->iw) {
+      memcpy(to, image + (y * c->iw + x0) * size, c->kw * size);
+      to += c->kw * size;
+      continue;
+    }
+    for (size_t kx = 0; kx < c->kw; kx++, to += size) {
+      const size_t x = x0 + kx * c->dw;
+      memcpy(to, y < c->ih && x < c->iw ? image + (y * c->iw + x) * c->in_stride : padding, size);
+    }
+  }
+}
+
+static struct qk_tail shifted(struct qk_tail tail, size_t channels) {
+  if (tail.bias != NULL) tail.bias += channels;
+  if (tail.scale != NULL) tail.scale += channels;
+  if (tail.start != NULL) tail.start += channels;
+  return tail;
+}
+
+// Applies the post step to `rows` rows of `columns` results at `from`; they end at `to`.
+static void finish(const struct qk_conv *conv, size_t rows, size_t columns, float *from, size_t from_stride, char *to,
+                   size_t to_stride) {
+  const struct qk_vector_ops *ops = qk_vector_ops(conv->isa);
+  const struct qk_post *post = conv->post;
+  for (size_t i = 0; i < rows; i++) {
+    float *row = (float *)((char *)from + i * from_stride);
+    if (post->activation.function != QK_IDENTITY) ops->activate(columns, row, row, &post->activation);
+    if (post->quantize) ops->quantize_u8(columns, row, (uint8_t *)to + i * to_stride, post->scale, post->zero_point);
+  }
+}
+
+static void fill_rows(const struct job *job, size_t first, size_t rows, size_t offset, char *scratch,
+                      const struct layout *layout, const void **pointers) {
+  const struct qk_conv *c = job->conv;
+  const size_t taps = job->split.taps, row_bytes = qk_round_up(c->kc * taps, 4) * element_size(c);
+  for (size_t i = 0; i < rows;) {
+    const size_t mr = qk_igemm_ukernel(c->dtype, c->isa, c->nr, rows - i)->mr;
+    for (size_t j = 0; j < mr; j++) {
+      const size_t row = qk_min(i + j, rows - 1);
+      if (c->im2col) {
+        char *to = scratch + layout->gathered + row * row_bytes;
+        if (row == i + j) gather(job, first + row, offset, scratch, to);
+        pointers[j] = to;
+      } else {
+        tap_addresses(job, first + row, offset, scratch, mr, pointers + j);
+      }
+    }
+    pointers += c->im2col ? mr : mr * taps;
+    i += mr;
+  }
+}
+
+static void conv_task(void *context, size_t index, size_t thread) {
+  const struct job *job = context;
+  const struct qk_conv *c = job->conv;
+  const struct split *s = &job->split;
+  const size_t panel_chunk = index % s->panel_chunks, row_chunk = index / s->panel_chunks % s->row_chunks;
+  const size_t group = index / s->panel_chunks / s->row_chunks;
+  const size_t first = row_chunk * s->chunk_rows, rows = qk_min(s->chunk_rows, s->rows - first);
+  const size_t first_panel = panel_chunk * s->chunk_panels;
+  const size_t end_panel = qk_min(s->panels, first_panel + s->chunk_panels);
+  const size_t size = element_size(c);
+  const size_t taps = c->im2col ? 1 : s->taps, kc = c->im2col ? c->kc * s->taps : c->kc;
+  const size_t panel_bytes = qk_panel_bytes(c->dtype, c->nr, kc, taps);
+
+  char *scratch = (char *)job->scratch.base + thread * job->scratch.stride;
+  const struct layout layout = layout_of(c, s->chunk_rows, s->chunk_panels * c->nr);
+  const void **pointers = (const void **)(void *)(scratch + layout.pointers);
+  memset(scratch, job->pad, c->kc * size);
+  fill_rows(job, first, rows, group * c->kc * size, scratch, &layout, pointers);
+
+  const size_t first_column = first_panel * c->nr;
+  const size_t columns = qk_min(c->nc, end_panel * c->nr) - first_column;
+  char *out = job->out + first * c->out_stride + (group * c->nc + first_column) * c->out_size;
+  const bool staged = c->post != NULL && c->post->quantize;
+  char *results = staged ? scratch + layout.results : out;
+  const size_t stride = staged ? columns * sizeof(float) : c->out_stride;
+  const size_t result_size = staged ? sizeof(float) : c->out_size;
+  const char *weights = (const char *)c->weights + (group * s->panels + first_panel) * panel_bytes;
+  for (size_t p = first_panel; p < end_panel; p++, weights += panel_bytes) {
+    const struct qk_tail tail = shifted(job->tail, group * c->packed_n + p * c->nr);
+    const size_t cols = qk_min(c->nr, c->nc - p * c->nr), column = (p - first_panel) * c->nr;
+    const void *const *a = pointers;
+    for (size_t i = 0; i < rows;) {
+      const struct qk_igemm_ukernel *kernel = qk_igemm_ukernel(c->dtype, c->isa, c->nr, rows - i);
+      kernel->function(qk_min(rows - i, kernel->mr), cols, kc, taps, a, weights,
+                       results + i * stride + column * result_size, stride, &tail);
+      a += kernel->mr * taps;
+      i += kernel->mr;
+    }
+  }
+  if (c->post != NULL) finish(c, rows, columns, (float *)(void *)results, stride, out, c->out_stride);
+}
+
+// One row of output pixels.
+static void depthwise_task(void *context, size_t index, size_t thread) {
+  const struct job *job = context;
+  const struct qk_conv *c = job->conv;
+  char *scratch = (char *)job->scratch.base + thread * job->scratch.stride;
+  const struct layout layout = layout_of(c, c->ow, c->groups);
+  const void **pointers = (const void **)(void *)(scratch + layout.pointers);
+  const size_t taps = job->split.taps;
+  memset(scratch, job->pad, c->groups * element_size(c));
+  for (size_t i = 0; i < c->ow; i++) tap_addresses(job, index * c->ow + i, 0, scratch, 1, pointers + i * taps);
+  char *out = job->out + index * c->ow * c->out_stride;
+  const bool staged = c->post != NULL && c->post->quantize;
+  char *results = staged ? scratch + layout.results : out;
+  const size_t stride = staged ? c->groups * sizeof(float) : c->out_stride;
+  const struct qk_dwconv_ukernel *kernel = qk_dwconv_ukernel(c->dtype, c->isa);
+  kernel->function(c->ow, c->groups, taps, pointers, c->weights, results, stride, &job->tail);
+  if (c->post != NULL) finish(c, c->ow, c->groups, (float *)(void *)results, stride, out, c->out_stride);
+}
+
+void qk_conv_run(const struct qk_conv *conv, const void *in, void *out, uint8_t pad, const struct qk_tail *tail,
+                 struct qk_pool *pool, struct qk_scratch scratch) {
+  struct job job = {conv, in, out, conv->dtype == QK_F32 ? 0 : pad, *tail, {0}, scratch};
+  if (conv->depthwise) {
+    job.split.taps = conv->kh * conv->kw;
+    qk_pool_run(pool, conv->batch * conv->oh, &job, depthwise_task);
+    return;
+  }
+  job.split = split_of(conv, qk_pool_threads(pool));
+  qk_pool_run(pool, conv->groups * job.split.row_chunks * job.split.panel_chunks, &job, conv_task);
+}
+
+void qk_dynamic_tail(size_t n, float x_scale, uint8_t x_zero_point, const float *weight_scale, const int32_t *sums,
+                     float *scale, int32_t *start) {
+  for (size_t i = 0; i < n; i++) {
+    scale[i] = (float)((double)x_scale * (double)weight_scale[i]);
+    start[i] = (int32_t)(0u - (uint32_t)x_zero_point * (uint32_t)sums[i]);
+  }
+}

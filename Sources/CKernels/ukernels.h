@@ -1,0 +1,18 @@
+// Declares every microkernel named in an enumerator.
+#pragma once
+
+#include "include/CKernels.h"
+
+#define QK_UKERNEL(ISA, FUNCTION, MR, NR, KR)                                                                          \
+  void FUNCTION(size_t rows, size_t cols, size_t kc, size_t taps, const void *const *a, const void *w, void *out,      \
+                size_t out_stride, const struct qk_tail *tail);
+#include "f32-igemm/f32-igemm.inc"
+#include "qu8-igemm/qu8-igemm.inc"
+#undef QK_UKERNEL
+
+#define QK_UKERNEL(ISA, FUNCTION)                                                                                      \
+  void FUNCTION(size_t pixels, size_t channels, size_t taps, const void *const *a, const void *w, void *out,           \
+                size_t out_stride, const struct qk_tail *tail);
+#include "f32-dwconv/f32-dwconv.inc"
+#include "qu8-dwconv/qu8-dwconv.inc"
+#undef QK_UKERNEL

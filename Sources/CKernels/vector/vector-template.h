@@ -1,0 +1,252 @@
+// The functions of struct qk_vector_ops in plain C, for the compiler to vectorise. Each file of this family includes
+// it once under its own target attribute and defines QK_VECTOR_NAME, QK_VECTOR_ISA and QK_VECTOR_TABLE.
+//
+// No operation is contracted and none depends on the vector width, so every instruction set gives the same bytes.
+#include "../common.h"
+
+#include <float.h>
+
+QK_INLINE float hard_sigmoid(float x, float a, float b) {
+  const float product = a * x;
+  return qk_clamp(product + b, 0.0f, 1.0f);
+}
+
+// e^x: 2^n * e^r with |r| <= ln(2)/2 and a polynomial of degree 6; within 2 ulp, 0 below -103.97, infinity above 88.72.
+QK_INLINE float fast_exp(float x) {
+  const float c = qk_clamp(x, -104.0f, 89.0f);
+  union {
+    float f;
+    int32_t i;
+  } u = {.f = c * 1.44269504f + 12582912.0f};
+  const int32_t n = u.i - 0x4B400000;
+  const float fn = u.f - 12582912.0f;
+  const float r = (c - fn * 0.693359375f) - fn * -2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  const int32_t half = n >> 1;
+  union {
+    int32_t i;
+    float f;
+  } s0 = {.i = (half + 127) << 23}, s1 = {.i = (n - half + 127) << 23};
+  const float result = p * s0.f * s1.f;
+  return x != x ? x : result;
+}
+
+// Section 8.2 of arithmetic.md.
+QK_INLINE double exact_exp(double x) {
+  const double c = x > 709.782712893384 ? 709.782712893384 : x < -745.2 ? -745.2 : x;
+  const double shifted = c * 1.4426950408889634 + 6755399441055744.0;
+  const double k = shifted - 6755399441055744.0;
+  const double r = (c - k * 0x1.62e42feep-1) - k * 0x1.a39ef35793c76p-33;
+  double p = 1.0;
+  for (int n = 13; n >= 1; n--) p = 1.0 + r / (double)n * p;
+  const int64_t e = (int64_t)k, half = e >> 1;
+  union {
+    int64_t i;
+    double f;
+  } s0 = {.i = (half + 1023) << 52}, s1 = {.i = (e - half + 1023) << 52};
+  const double result = p * s0.f * s1.f;
+  return x != x ? x : x > 709.782712893384 ? HUGE_VAL : x < -745.2 ? 0.0 : result;
+}
+
+static void activate(size_t n, const float *x, float *out, const struct qk_activation *activation) {
+  const float a = activation->a, b = activation->b;
+  switch (activation->function) {
+  case QK_IDENTITY:
+    if (out != x) memcpy(out, x, n * sizeof(float));
+    break;
+  case QK_RELU:
+    for (size_t i = 0; i < n; i++) out[i] = x[i] < 0.0f ? 0.0f : x[i];
+    break;
+  case QK_CLIP:
+    for (size_t i = 0; i < n; i++) out[i] = qk_clamp(x[i], a, b);
+    break;
+  case QK_LEAKY_RELU:
+    for (size_t i = 0; i < n; i++) out[i] = x[i] < 0.0f ? a * x[i] : x[i];
+    break;
+  case QK_HARD_SIGMOID:
+    for (size_t i = 0; i < n; i++) out[i] = hard_sigmoid(x[i], a, b);
+    break;
+  case QK_HARD_SWISH:
+    for (size_t i = 0; i < n; i++) out[i] = x[i] * hard_sigmoid(x[i], 1.0f / 6.0f, 0.5f);
+    break;
+  case QK_SIGMOID:
+    if (activation->exact) {
+      for (size_t i = 0; i < n; i++) out[i] = (float)(1.0 / (1.0 + exact_exp(-(double)x[i])));
+    } else {
+      for (size_t i = 0; i < n; i++) out[i] = 1.0f / (1.0f + fast_exp(-x[i]));
+    }
+    break;
+  case QK_SILU:
+    if (activation->exact) {
+      for (size_t i = 0; i < n; i++) out[i] = (float)((double)x[i] / (1.0 + exact_exp(-(double)x[i])));
+    } else {
+      for (size_t i = 0; i < n; i++) out[i] = x[i] / (1.0f + fast_exp(-x[i]));
+    }
+    break;
+  }
+}
+
+static void quantize_u8(size_t n, const float *x, uint8_t *out, float scale, uint8_t zero_point) {
+  const float lo = -(float)zero_point, hi = (float)(255 - zero_point);
+  for (size_t i = 0; i < n; i++) {
+    const float quotient = x[i] / scale;
+    const float number = quotient != quotient ? 0.0f : quotient;
+    out[i] = (uint8_t)(qk_rne(qk_clamp(number, lo, hi)) + zero_point);
+  }
+}
+
+static void dequantize_u8(size_t n, const uint8_t *x, float *out, float scale, uint8_t zero_point) {
+  for (size_t i = 0; i < n; i++) out[i] = (float)((int32_t)x[i] - zero_point) * scale;
+}
+
+static void range(size_t n, const float *x, float *lo, float *hi) {
+  float least[64], most[64];
+  for (size_t j = 0; j < 64; j++) {
+    least[j] = *lo;
+    most[j] = *hi;
+  }
+  size_t i = 0;
+  for (; i + 64 <= n; i += 64) {
+    for (size_t j = 0; j < 64; j++) {
+      const float v = fabsf(x[i + j]) <= FLT_MAX ? x[i + j] : 0.0f;
+      least[j] = v < least[j] ? v : least[j];
+      most[j] = v > most[j] ? v : most[j];
+    }
+  }
+  for (; i < n; i++) {
+    const float v = fabsf(x[i]) <= FLT_MAX ? x[i] : 0.0f;
+    least[0] = v < least[0] ? v : least[0];
+    most[0] = v > most[0] ? v : most[0];
+  }
+  for (size_t j = 0; j < 64; j++) {
+    *lo = least[j] < *lo ? least[j] : *lo;
+    *hi = most[j] > *hi ? most[j] : *hi;
+  }
+}
+
+static void binary_u8(size_t n, const uint8_t *a, const uint8_t *b, uint8_t *out, const struct qk_u8_binary *params) {
+  const int32_t za = params->za, zb = params->zb, zy = params->clamp.zero_point;
+  const float ma = params->ma, mb = params->mb;
+  const float lo = (float)(params->clamp.lowest - zy), hi = (float)(params->clamp.highest - zy);
+  if (params->multiply) {
+    for (size_t i = 0; i < n; i++) {
+      const float v = (float)((a[i] - za) * (b[i] - zb)) * ma;
+      out[i] = (uint8_t)(qk_rne(qk_clamp(v, lo, hi)) + zy);
+    }
+    return;
+  }
+  for (size_t i = 0; i < n; i++) {
+    const float left = (float)(a[i] - za) * ma;
+    const float right = (float)(b[i] - zb) * mb;
+    out[i] = (uint8_t)(qk_rne(qk_clamp(left + right, lo, hi)) + zy);
+  }
+}
+
+static void binary_f32(size_t n, const float *a, const float *b, float *out, enum qk_float_binary function) {
+  switch (function) {
+  case QK_ADD:
+    for (size_t i = 0; i < n; i++) out[i] = a[i] + b[i];
+    break;
+  case QK_SUB:
+    for (size_t i = 0; i < n; i++) out[i] = a[i] - b[i];
+    break;
+  case QK_MUL:
+    for (size_t i = 0; i < n; i++) out[i] = a[i] * b[i];
+    break;
+  case QK_DIV:
+    for (size_t i = 0; i < n; i++) out[i] = a[i] / b[i];
+    break;
+  }
+}
+
+static void binary_f32_scalar(size_t n, const float *a, float b, float *out, enum qk_float_binary function) {
+  switch (function) {
+  case QK_ADD:
+    for (size_t i = 0; i < n; i++) out[i] = a[i] + b;
+    break;
+  case QK_SUB:
+    for (size_t i = 0; i < n; i++) out[i] = a[i] - b;
+    break;
+  case QK_MUL:
+    for (size_t i = 0; i < n; i++) out[i] = a[i] * b;
+    break;
+  case QK_DIV:
+    for (size_t i = 0; i < n; i++) out[i] = a[i] / b;
+    break;
+  }
+}
+
+static void table_u8(size_t n, const uint8_t *x, uint8_t *out, const uint8_t *table) {
+  for (size_t i = 0; i < n; i++) out[i] = table[x[i]];
+}
+
+static void max_f32(size_t n, const float *x, float *inout) {
+  for (size_t i = 0; i < n; i++) inout[i] = inout[i] < x[i] || x[i] != x[i] ? x[i] : inout[i];
+}
+
+static void max_u8(size_t n, const uint8_t *x, uint8_t *inout) {
+  for (size_t i = 0; i < n; i++) inout[i] = inout[i] < x[i] ? x[i] : inout[i];
+}
+
+static void accumulate_f32(size_t n, const float *x, float *inout) {
+  for (size_t i = 0; i < n; i++) inout[i] += x[i];
+}
+
+static void accumulate_u8(size_t n, const uint8_t *x, int32_t *inout) {
+  for (size_t i = 0; i < n; i++) inout[i] += x[i];
+}
+
+static void scale_f32(size_t n, float *inout, float factor) {
+  for (size_t i = 0; i < n; i++) inout[i] *= factor;
+}
+
+static void mean_u8(size_t n, const int32_t *sums, uint8_t *out, int32_t offset, float multiplier,
+                    const struct qk_u8_clamp *clamp) {
+  const int32_t zy = clamp->zero_point;
+  const float lo = (float)(clamp->lowest - zy), hi = (float)(clamp->highest - zy);
+  for (size_t i = 0; i < n; i++) {
+    const float v = (float)(sums[i] - offset) * multiplier;
+    out[i] = (uint8_t)(qk_rne(qk_clamp(v, lo, hi)) + zy);
+  }
+}
+
+// The sum is taken in 16 interleaved parts, then from the first part to the last.
+static void softmax(size_t n, const float *x, float *out) {
+  float most = -INFINITY, parts[16] = {0};
+  for (size_t i = 0; i < n; i++) most = most < x[i] || x[i] != x[i] ? x[i] : most;
+  for (size_t i = 0; i < n; i++) out[i] = fast_exp(x[i] - most);
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    for (size_t j = 0; j < 16; j++) parts[j] += out[i + j];
+  }
+  for (; i < n; i++) parts[i % 16] += out[i];
+  float sum = 0.0f;
+  for (size_t j = 0; j < 16; j++) sum += parts[j];
+  for (size_t j = 0; j < n; j++) out[j] /= sum;
+}
+
+const struct qk_vector_ops QK_VECTOR_TABLE = {
+    .name = QK_VECTOR_NAME,
+    .isa = QK_VECTOR_ISA,
+    .activate = activate,
+    .quantize_u8 = quantize_u8,
+    .dequantize_u8 = dequantize_u8,
+    .range = range,
+    .binary_u8 = binary_u8,
+    .binary_f32 = binary_f32,
+    .binary_f32_scalar = binary_f32_scalar,
+    .table_u8 = table_u8,
+    .max_f32 = max_f32,
+    .max_u8 = max_u8,
+    .accumulate_f32 = accumulate_f32,
+    .accumulate_u8 = accumulate_u8,
+    .scale_f32 = scale_f32,
+    .mean_u8 = mean_u8,
+    .softmax = softmax,
+};

@@ -1,0 +1,21 @@
+internal import CKernels
+
+/// The instruction sets that kernels exist for, in ascending order of preference.
+package enum InstructionSet: UInt32, CaseIterable, Sendable {
+  case portable = 0
+  case avx2 = 1
+  case avx512vnni = 2
+  case amx = 3
+
+  /// The best one the machine has and the environment variable `QCONVERT_ISA` allows.
+  package static var best: InstructionSet {
+    InstructionSet(rawValue: UInt32(qk_isa_best().rawValue)) ?? .portable
+  }
+
+  /// Whether the machine can run its kernels.
+  package var isAvailable: Bool { qk_isa_available(value) }
+
+  package var name: String { unsafe String(cString: qk_isa_name(value)) }
+
+  var value: qk_isa { qk_isa(rawValue: rawValue) }
+}

@@ -1,0 +1,346 @@
+internal import CKernels
+
+/// Extents of a convolution over NHWC pixels; a matrix product is one with `batch` rows of one pixel.
+package struct LinearShape: Hashable, Sendable {
+  package var batch = 1
+  package var inputHeight = 1
+  package var inputWidth = 1
+  package var outputHeight = 1
+  package var outputWidth = 1
+  package var kernelHeight = 1
+  package var kernelWidth = 1
+  package var strideY = 1
+  package var strideX = 1
+  package var padTop = 0
+  package var padLeft = 0
+  package var dilationY = 1
+  package var dilationX = 1
+  package var groups = 1
+  /// Input channels of one group.
+  package var inputChannels = 1
+  /// Output channels of one group.
+  package var outputChannels = 1
+
+  package init() {}
+
+  /// A matrix product of `rows` rows of `depth` with a matrix of `columns` columns.
+  package init(rows: Int, depth: Int, columns: Int) {
+    batch = rows
+    inputChannels = depth
+    outputChannels = columns
+  }
+
+  package var taps: Int { kernelHeight * kernelWidth }
+  package var isDepthwise: Bool { groups > 1 && inputChannels == 1 && outputChannels == 1 }
+  package var outputPixels: Int { batch * outputHeight * outputWidth }
+  package var inputElements: Int { batch * inputHeight * inputWidth * groups * inputChannels }
+  package var outputElements: Int { outputPixels * groups * outputChannels }
+}
+
+/// What a linear kernel does with its sums.
+package enum LinearOutput: Sendable {
+  /// f32 weights and activations: `function(acc + bias)`.
+  case float(bias: [Float]?, PointwiseFunction)
+  /// u8: `clamp(rne(f32(acc) * multipliers[c]) + z)`; `bias` is part of `acc`.
+  case requantized(bias: [Int32], inputZeroPoint: UInt8, multipliers: [Float], ByteClamp)
+  /// f32, or u8 if `quantized` is given: `function(f32(acc) * scales[c] + realBias[c])`; `bias` is part of `acc`.
+  case real(
+    bias: [Int32],
+    inputZeroPoint: UInt8,
+    scales: [Float],
+    realBias: [Float]?,
+    PointwiseFunction,
+    quantized: (scale: Float, zeroPoint: UInt8)?
+  )
+  /// f32: as `real`, with the input's parameters given at run time.
+  case dynamic(weightScales: [Float], bias: [Float]?, PointwiseFunction)
+}
+
+/// A convolution or matrix product with packed weights.
+@safe package final class LinearKernel {
+  package let shape: LinearShape
+  /// Bytes of packed weights and per-channel parameters.
+  package var residentBytes: Int { weights.count + channels.count }
+  /// Scratch per thread.
+  package private(set) var scratchBytes = 0
+
+  private let weights: Memory
+  private let channels: Memory
+  private let paddedChannels: Int
+  private var conv = unsafe qk_conv()
+  private var tail = unsafe qk_tail()
+  private var post = qk_post()
+  private var hasPost = false
+  private var padByte: UInt8 = 0
+  private let isDynamic: Bool
+
+  /// The arrays behind ``channels``.
+  private enum Array: Int {
+    case bias, scale, start, sums, weightScale
+  }
+
+  /// Packs weights.
+  ///
+  /// - Parameters:
+  ///   - shape: Extents.
+  ///   - source: The weights as stored.
+  ///   - output: What becomes of the sums.
+  ///   - instructionSet: Decides the layout.
+  /// - Returns: nil when the system has no memory left.
+  package init?(
+    _ shape: LinearShape,
+    _ source: WeightSource,
+    _ output: LinearOutput,
+    _ instructionSet: InstructionSet
+  ) {
+    self.shape = shape
+    let isFloat = if case .float = output { true } else { false }
+    let dtype = isFloat ? QK_F32 : QK_QU8
+    unsafe conv.dtype = dtype
+    unsafe conv.isa = instructionSet.value
+    unsafe LinearKernel.setShape(&conv, shape)
+    let depthwise = shape.isDepthwise
+    unsafe conv.depthwise = depthwise
+    let nr = qk_igemm_panel_width(dtype, instructionSet.value, shape.outputChannels)
+    unsafe conv.nr = nr
+    unsafe conv.packed_n = (shape.outputChannels + nr - 1) / nr * nr
+    paddedChannels = depthwise ? (shape.groups + 63) / 64 * 64 : unsafe shape.groups * conv.packed_n
+    unsafe conv.im2col = !depthwise && qk_conv_wants_im2col(dtype, shape.inputChannels, shape.taps)
+    let inputSize = isFloat ? 4 : 1
+    unsafe conv.in_stride = shape.groups * shape.inputChannels * inputSize
+    if case .dynamic = output { isDynamic = true } else { isDynamic = false }
+    guard let channels = Memory(count: paddedChannels * 4 * 5),
+      let weights = unsafe Memory(count: LinearKernel.packedBytes(conv, shape))
+    else { return nil }
+    self.channels = channels
+    self.weights = weights
+    unsafe conv.weights = UnsafeRawPointer(weights.buffer.pointer(0))
+    pack(source)
+    setOutput(output)
+    let outputSize = unsafe conv.out_size
+    unsafe conv.out_stride = shape.groups * shape.outputChannels * outputSize
+    scratchBytes = unsafe withConv { unsafe qk_conv_scratch_bytes($0) }
+  }
+
+  private static func setShape(_ conv: inout qk_conv, _ shape: LinearShape) {
+    unsafe conv.batch = shape.batch
+    unsafe conv.ih = shape.inputHeight
+    unsafe conv.iw = shape.inputWidth
+    unsafe conv.oh = shape.outputHeight
+    unsafe conv.ow = shape.outputWidth
+    unsafe conv.kh = shape.kernelHeight
+    unsafe conv.kw = shape.kernelWidth
+    unsafe conv.sh = shape.strideY
+    unsafe conv.sw = shape.strideX
+    unsafe conv.pt = shape.padTop
+    unsafe conv.pl = shape.padLeft
+    unsafe conv.dh = shape.dilationY
+    unsafe conv.dw = shape.dilationX
+    unsafe conv.groups = shape.groups
+    unsafe conv.kc = shape.inputChannels
+    unsafe conv.nc = shape.outputChannels
+  }
+
+  private static func packedBytes(_ conv: qk_conv, _ shape: LinearShape) -> Int {
+    guard unsafe !conv.depthwise else {
+      return unsafe qk_dw_packed_bytes(conv.dtype, shape.groups, shape.taps)
+    }
+    let panels = unsafe conv.packed_n / conv.nr
+    return unsafe shape.groups * panels * panelBytes(conv, shape)
+  }
+
+  private static func panelBytes(_ conv: qk_conv, _ shape: LinearShape) -> Int {
+    let depth = unsafe conv.im2col ? shape.inputChannels * shape.taps : shape.inputChannels
+    return unsafe qk_panel_bytes(conv.dtype, conv.nr, depth, conv.im2col ? 1 : shape.taps)
+  }
+
+  private func array<Element: BitwiseCopyable>(_ name: Array, _ type: Element.Type) -> UnsafeMutablePointer<
+    Element
+  > {
+    let size = paddedChannels * 4
+    return unsafe Buffer(channels, offset: name.rawValue * size, count: size).elements(
+      paddedChannels,
+      of: Element.self
+    )
+  }
+
+  private func pack(_ source: WeightSource) {
+    precondition(source.outputChannels == shape.groups * shape.outputChannels)
+    precondition(source.inputChannels == shape.inputChannels && source.taps == shape.taps)
+    let sums = unsafe array(.sums, Int32.self)
+    guard unsafe !conv.depthwise else {
+      unsafe qk_dw_pack(
+        conv.dtype,
+        source.type,
+        source.base,
+        shape.groups,
+        shape.taps,
+        source.outputStride,
+        source.tapStride,
+        weights.buffer.pointer(0),
+        sums
+      )
+      return
+    }
+    let groupBytes = weights.count / shape.groups
+    for group in 0..<shape.groups {
+      let first = unsafe source.base + group * shape.outputChannels * source.outputStride * source.elementSize
+      let target = unsafe weights.buffer.pointer(0) + group * groupBytes
+      let groupSums = unsafe sums + group * conv.packed_n
+      guard unsafe conv.im2col else {
+        unsafe qk_pack_weights(
+          conv.dtype,
+          source.type,
+          first,
+          shape.outputChannels,
+          shape.taps,
+          shape.inputChannels,
+          source.outputStride,
+          source.tapStride,
+          source.inputStride,
+          conv.nr,
+          source.factor,
+          target,
+          groupSums
+        )
+        continue
+      }
+      unsafe qk_pack_gathered_weights(
+        conv.dtype,
+        source.type,
+        first,
+        shape.outputChannels,
+        shape.taps,
+        shape.inputChannels,
+        source.outputStride,
+        source.tapStride,
+        source.inputStride,
+        conv.nr,
+        source.factor,
+        target,
+        groupSums
+      )
+    }
+  }
+
+  /// Spreads one value per output channel over the padded panels.
+  private func spread<Element: BitwiseCopyable>(_ values: [Element], _ name: Array) {
+    let target = unsafe array(name, Element.self)
+    for (channel, value) in values.enumerated() {
+      unsafe target[position(channel)] = value
+    }
+  }
+
+  private func position(_ channel: Int) -> Int {
+    guard unsafe !conv.depthwise else { return channel }
+    return unsafe channel / shape.outputChannels * conv.packed_n + channel % shape.outputChannels
+  }
+
+  private func setOutput(_ output: LinearOutput) {
+    unsafe tail.bias = UnsafePointer(array(.bias, Float.self))
+    unsafe tail.scale = UnsafePointer(array(.scale, Float.self))
+    unsafe tail.start = UnsafePointer(array(.start, Int32.self))
+    unsafe conv.out_size = 4
+    switch output {
+    case .float(let bias, let function):
+      unsafe tail.kind = QK_TAIL_F32
+      spreadBias(bias)
+      setFunction(function, quantized: nil)
+    case .requantized(let bias, let inputZeroPoint, let multipliers, let clamp):
+      unsafe tail.kind = QK_TAIL_REQUANTIZE
+      unsafe conv.out_size = 1
+      setStart(bias, inputZeroPoint)
+      spread(multipliers, .scale)
+      unsafe (tail.lo, tail.hi) = clamp.bounds
+      unsafe tail.zero_point = Int32(clamp.zeroPoint)
+    case .real(let bias, let inputZeroPoint, let scales, let realBias, let function, let quantized):
+      unsafe tail.kind = QK_TAIL_DEQUANTIZE
+      setStart(bias, inputZeroPoint)
+      spread(scales, .scale)
+      spreadBias(realBias)
+      setFunction(function, quantized: quantized)
+    case .dynamic(let weightScales, let bias, let function):
+      unsafe tail.kind = QK_TAIL_DEQUANTIZE
+      spread(weightScales, .weightScale)
+      spreadBias(bias)
+      setFunction(function, quantized: nil)
+    }
+  }
+
+  /// An absent bias is -0, the number that changes no sum.
+  private func spreadBias(_ bias: [Float]?) {
+    spread(bias ?? [Float](repeating: -0.0, count: shape.groups * shape.outputChannels), .bias)
+  }
+
+  private func setStart(_ bias: [Int32], _ inputZeroPoint: UInt8) {
+    padByte = inputZeroPoint
+    let sums = unsafe array(.sums, Int32.self)
+    let folded = bias.enumerated().map { channel, value in
+      unsafe value &- Int32(inputZeroPoint) &* sums[position(channel)]
+    }
+    spread(folded, .start)
+  }
+
+  private func setFunction(_ function: PointwiseFunction, quantized: (scale: Float, zeroPoint: UInt8)?) {
+    unsafe (tail.lo, tail.hi) = function.clamp ?? (-.infinity, .infinity)
+    guard function.clamp == nil || quantized != nil else { return }
+    hasPost = true
+    post.activation = (function.clamp == nil ? function : .identity).value(isExact: quantized != nil)
+    guard let quantized else { return }
+    post.quantize = true
+    post.scale = quantized.scale
+    post.zero_point = quantized.zeroPoint
+    unsafe conv.out_size = 1
+  }
+
+  private func withConv<R>(_ body: (UnsafePointer<qk_conv>) -> R) -> R {
+    var conv = unsafe conv
+    guard hasPost else { return unsafe body(&conv) }
+    return unsafe withUnsafePointer(to: post) { post in
+      unsafe conv.post = unsafe post
+      return unsafe body(&conv)
+    }
+  }
+
+  /// Runs the kernel on NHWC pixels.
+  ///
+  /// - Parameters:
+  ///   - input: f32 or u8 elements.
+  ///   - output: Space for the results.
+  ///   - parameters: Scale and zero point of the input, for a dynamic kernel.
+  ///   - context: Threads, and at least ``scratchBytes`` of scratch.
+  package func run(
+    _ input: Buffer,
+    _ output: Buffer,
+    parameters: (scale: Float, zeroPoint: UInt8)? = nil,
+    in context: KernelContext
+  ) {
+    let inputSize = unsafe conv.dtype == QK_F32 ? 4 : 1
+    let outputSize = unsafe conv.out_size
+    var pad = padByte
+    if isDynamic, let parameters {
+      pad = parameters.zeroPoint
+      unsafe qk_dynamic_tail(
+        paddedChannels,
+        parameters.scale,
+        parameters.zeroPoint,
+        array(.weightScale, Float.self),
+        array(.sums, Int32.self),
+        array(.scale, Float.self),
+        array(.start, Int32.self)
+      )
+    }
+    var tail = unsafe tail
+    unsafe withConv { conv in
+      unsafe qk_conv_run(
+        conv,
+        input.pointer(shape.inputElements * inputSize),
+        output.pointer(shape.outputElements * outputSize),
+        pad,
+        &tail,
+        context.pool,
+        context.scratch(scratchBytes)
+      )
+    }
+  }
+}

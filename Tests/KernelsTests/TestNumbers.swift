@@ -1,0 +1,35 @@
+/// A small generator with a fixed sequence per seed (SplitMix64).
+struct TestNumbers: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+
+  mutating func floats(_ count: Int, in range: ClosedRange<Float> = -1...1) -> [Float] {
+    (0..<count).map { _ in Float.random(in: range, using: &self) }
+  }
+
+  /// Bytes, every third one at an end of the range.
+  mutating func bytes(_ count: Int) -> [UInt8] {
+    (0..<count).map { _ in
+      switch next() % 6 {
+      case 0: 0
+      case 1: 255
+      default: UInt8.random(in: 0...255, using: &self)
+      }
+    }
+  }
+
+  mutating func signedBytes(_ count: Int) -> [Int8] { bytes(count).map { Int8(bitPattern: $0 ^ 0x80) } }
+
+  mutating func pick<Element>(_ choices: [Element]) -> Element {
+    choices[Int.random(in: 0..<choices.count, using: &self)]
+  }
+}
