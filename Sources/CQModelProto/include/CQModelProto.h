@@ -1,1 +1,2 @@
 #pragma once
+#include "qmodel.pb-c.h"
