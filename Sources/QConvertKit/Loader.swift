@@ -1,0 +1,54 @@
+internal import Architectures
+package import BinaryIO
+package import GraphIR
+internal import ONNXReader
+internal import QModelFormat
+internal import Safetensors
+
+/// The formats that can be read, told apart by content.
+package enum ModelFormat: String, Sendable {
+  case onnx
+  case safetensors
+  case qmodel
+
+  /// What the first bytes of a file say; anything that is neither of the others is taken for ONNX, whose reader
+  /// explains what it finds.
+  package static func detect(_ path: String) throws(Refusal) -> ModelFormat {
+    let bytes = try MappedFile.open(path)
+    return bytes.withBytes { span in
+      if span.byte(0) == 0x89, span.text(1..<5) == "QMDL" { return .qmodel }
+      if path.hasSuffix(".safetensors.index.json") { return .safetensors }
+      if span.byte(8) == UInt8(ascii: "{"), span.byte(7) == 0, span.byte(6) == 0 { return .safetensors }
+      return path.hasSuffix(".safetensors") ? .safetensors : path.hasSuffix(".qmodel") ? .qmodel : .onnx
+    }
+  }
+}
+
+/// Turns any readable file into a validated graph.
+package enum Loader {
+  /// Loads a network.
+  ///
+  /// - Parameters:
+  ///   - path: An `.onnx`, `.safetensors` or `.qmodel` file; the content decides.
+  ///   - architecture: The architecture of a bare checkpoint; nil: recognised.
+  /// - Throws: A refusal naming the file.
+  package static func load(_ path: String, architecture: String? = nil) throws(Refusal) -> Graph {
+    try inFile(path) { () throws(Refusal) in
+      switch try ModelFormat.detect(path) {
+      case .qmodel: return try QModelReader.read(path)
+      case .onnx: return try ONNXReader.read(path)
+      case .safetensors: return try checkpoint(path, architecture)
+      }
+    }
+  }
+
+  private static func checkpoint(_ path: String, _ architecture: String?) throws(Refusal) -> Graph {
+    let file = try SafetensorsFile.open(path)
+    if SafetensorsGraph.isPresent(in: file) { return try SafetensorsGraph.read(file) }
+    var graph = try Architectures.build(Checkpoint(file.entries), named: architecture)
+    graph.metadata[MetadataKey.source] = "safetensors"
+    try TypeInference.infer(&graph)
+    try GraphValidator.validate(graph)
+    return graph
+  }
+}
