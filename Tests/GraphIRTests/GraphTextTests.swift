@@ -133,12 +133,12 @@ import Testing
     #expect(GraphPrinter.text(graph, constants: .external).contains("%a: f32[2] = external"))
   }
 
-  @Test("A text of 20,000 nodes is read in linear time")
+  @Test("A text of 5,000 nodes is read in linear time")
   func longText() throws {
     var text = "graph @g {\n input %v0: f32[1]\n"
-    for index in 0..<20_000 { text += " %v\(index + 1): f32[1] = relu(%v\(index))\n" }
-    text += " output %v20000\n}\n"
+    for index in 0..<5_000 { text += " %v\(index + 1): f32[1] = relu(%v\(index))\n" }
+    text += " output %v5000\n}\n"
     let graph = try GraphParser.parse(text)
-    #expect(graph.order.count == 20_000)
+    #expect(graph.order.count == 5_000)
   }
 }
