@@ -201,8 +201,8 @@ struct ProtoUnpacker {
   ) throws(E) -> [Value] {
     var result: [Value] = []
     result.reserveCapacity(count)
-    for unsafepointer in unsafe UnsafeBufferPointer(start: start, count: count) {
-      if let pointer = unsafe pointer { result.append(try unsafe convert(pointer.pointee)) }
+    for index in 0..<count {
+      if let pointer = unsafe start?[index] { result.append(try unsafe convert(pointer.pointee)) }
     }
     return result
   }
