@@ -14,14 +14,18 @@ public enum ONNXReader {
   /// - Throws: A refusal that names the file, the place, the rule and the remedy.
   public static func read(_ path: String, limits: Limits = .standard) throws(Refusal) -> Graph {
     do {
-      let file = try MappedFile.open(path, maximum: limits.onnxBytes)
-      let model = try parse(file, limits: limits)
-      let graph = try Importer.run(model, path: path, limits: limits)
-      try GraphValidator.validate(graph, limits: limits)
-      return graph
+      return try graph(of: MappedFile.open(path, maximum: limits.onnxBytes), path: path, limits: limits)
     } catch {
       throw error.inFile(path)
     }
+  }
+
+  /// The network in the bytes of a file that lies, or would lie, at `path`.
+  static func graph(of file: ByteSlice, path: String, limits: Limits) throws(Refusal) -> Graph {
+    let model = try parse(file, limits: limits)
+    let graph = try Importer.run(model, path: path, limits: limits)
+    try GraphValidator.validate(graph, limits: limits)
+    return graph
   }
 
   /// The messages of a file, with large payloads as slices of it.
