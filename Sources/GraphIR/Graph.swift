@@ -347,19 +347,8 @@ public struct Graph: Sendable {
   }
 
   private mutating func removeUse(of value: ValueID, by node: NodeID) {
-    guard let index = useIndex(of: value, by: node) else { return }
+    guard let index = userTable[value.index].firstIndex(of: node) else { return }
     userTable[value.index].remove(at: index)
-  }
-
-  /// Searches from both ends, since nodes are mostly erased in order or in reverse.
-  private func useIndex(of value: ValueID, by node: NodeID) -> Int? {
-    let users = userTable[value.index]
-    for front in 0..<(users.count + 1) / 2 {
-      let back = users.count - 1 - front
-      if users[back] == node { return back }
-      if users[front] == node { return front }
-    }
-    return nil
   }
 }
 

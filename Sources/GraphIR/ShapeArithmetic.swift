@@ -4,24 +4,24 @@ internal import BinaryIO
 ///
 /// An element is a ``Dim``: a known integer (which may be negative here), a symbol, or unknown. Whatever goes beyond
 /// copying symbols, such as a product with one, is unknown.
-package enum ShapeArithmetic {
+enum ShapeArithmetic {
   /// Longest vector that is followed.
   static let limit = 64
 
   /// Whether values of this type are followed: an integer or bool scalar or a short vector.
-  package static func isSmall(_ type: TensorType) -> Bool {
+  static func isSmall(_ type: TensorType) -> Bool {
     guard !type.dtype.isFloatingPoint, type.rank <= 1, let count = type.elementCount else { return false }
     return count <= limit
   }
 
   /// The elements of a constant; nil if it is not followed.
-  package static func value(of constant: Tensor) -> [Dim]? {
+  static func value(of constant: Tensor) -> [Dim]? {
     guard isSmall(constant.type) else { return nil }
     return constant.intValues()?.map(Dim.known)
   }
 
   /// The elements of each output of an operator, nil where nothing can be said.
-  package static func values(of op: Op, _ inputs: [OperandInfo?], outputTypes: [TensorType]) -> [[Dim]?] {
+  static func values(of op: Op, _ inputs: [OperandInfo?], outputTypes: [TensorType]) -> [[Dim]?] {
     let operands = inputs.map { $0.flatMap(elements) }
     if case .split(let split) = op { return parts(split, operands, outputTypes) }
     guard let type = outputTypes.first, isSmall(type), let count = type.elementCount else {

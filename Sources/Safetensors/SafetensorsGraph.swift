@@ -69,30 +69,13 @@ package enum SafetensorsGraph {
     _ graph: Graph,
     to sink: (RawSpan) throws(Refusal) -> Void
   ) throws(Refusal) {
-    let (tensors, metadata) = contents(of: graph)
-    try SafetensorsWriter.write(tensors, metadata: metadata, to: sink)
-  }
-
-  /// Writes `graph` to a file that appears complete or not at all.
-  ///
-  /// - Parameters:
-  ///   - graph: Any valid graph.
-  ///   - path: The file; one that exists is replaced.
-  /// - Throws: A refusal when a constant's name cannot be stored, or the file cannot be written.
-  package static func write(_ graph: Graph, to path: String) throws(Refusal) {
-    let (tensors, metadata) = contents(of: graph)
-    try SafetensorsWriter.write(tensors, metadata: metadata, to: path)
-  }
-
-  private static func contents(
-    of graph: Graph
-  ) -> (tensors: [(name: String, tensor: Tensor)], metadata: [String: String]) {
     var tensors: [(name: String, tensor: Tensor)] = []
     for id in graph.valueIDs {
       guard let tensor = graph[id].constant else { continue }
       tensors.append((graph[id].name, tensor))
     }
-    return (tensors, [versionKey: version, textKey: GraphPrinter.text(graph, constants: .external)])
+    let metadata = [versionKey: version, textKey: GraphPrinter.text(graph, constants: .external)]
+    try SafetensorsWriter.write(tensors, metadata: metadata, to: sink)
   }
 
   private static func refusal(_ kind: Refusal.Kind, _ place: String, _ problem: String) -> Refusal {

@@ -1,5 +1,4 @@
 public import BinaryIO
-import Glibc
 public import GraphIR
 
 /// Writes tensors and metadata as one safetensors file.
@@ -29,67 +28,6 @@ public enum SafetensorsWriter {
     for (_, tensor) in ordered where !tensor.bytes.range.isEmpty {
       try tensor.bytes.withBytes { (span) throws(Refusal) in try sink(span) }
       tensor.releasePages()
-    }
-  }
-
-  /// Writes a file that appears complete or not at all, and is read back and compared before it does.
-  ///
-  /// - Parameters:
-  ///   - tensors: In any order; names must be unique.
-  ///   - metadata: Strings for `__metadata__`; none is written when empty.
-  ///   - path: The file; one that exists is replaced.
-  /// - Throws: A refusal when a name cannot be stored or the file cannot be written.
-  public static func write(
-    _ tensors: [(name: String, tensor: Tensor)],
-    metadata: [String: String] = [:],
-    to path: String
-  ) throws(Refusal) {
-    var file = try AtomicFile(path)
-    do throws(Refusal) {
-      try write(tensors, metadata: metadata) { (span) throws(Refusal) in try file.write(span) }
-    } catch {
-      throw error.inFile(path)
-    }
-    try file.commit { (temporary) throws(Refusal) in
-      try verify(SafetensorsFile.open(temporary), holds: tensors, metadata)
-    }
-  }
-
-  /// Compares a file that was read back with what was written.
-  private static func verify(
-    _ file: SafetensorsFile,
-    holds tensors: [(name: String, tensor: Tensor)],
-    _ metadata: [String: String]
-  ) throws(Refusal) {
-    var expected: [String: Tensor] = [:]
-    for (name, tensor) in tensors { expected[name] = tensor }
-    var isSame = file.metadata == metadata && file.entries.count == tensors.count
-    for (name, tensor) in file.entries where isSame {
-      guard let original = expected[name] else {
-        isSame = false
-        continue
-      }
-      isSame = tensor.dtype == original.dtype && tensor.shape == original.shape && equal(tensor, original)
-      tensor.releasePages()
-      original.releasePages()
-    }
-    guard isSame else {
-      throw Refusal(
-        .output,
-        at: "file",
-        rule: "IO3",
-        "does not hold what was written",
-        remedy: "check the disk"
-      )
-    }
-  }
-
-  private static func equal(_ a: Tensor, _ b: Tensor) -> Bool {
-    unsafe a.bytes.withUnsafeBytes { first in
-      unsafe b.bytes.withUnsafeBytes { second in
-        guard let start = first.baseAddress, let other = second.baseAddress else { return true }
-        return unsafe first.count == second.count && memcmp(start, other, first.count) == 0
-      }
     }
   }
 

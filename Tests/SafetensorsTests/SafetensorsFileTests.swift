@@ -285,7 +285,7 @@ struct SafetensorsFileTests {
     let pieces = ["\"", "\\", "{", "}", "[", "]", ",", "9", "-", "\\u", "\\ud800", "F64", "null", " "].map {
       Array($0.utf8)
     }
-    for _ in 0..<1500 {
+    for _ in 0..<3000 {
       var bytes = whole
       for _ in 0..<Int.random(in: 1...3, using: &random) {
         let position = Int.random(in: 0..<bytes.count, using: &random)

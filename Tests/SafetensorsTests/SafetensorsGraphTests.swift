@@ -103,7 +103,7 @@ struct SafetensorsGraphTests {
   func mutations() throws {
     var random = SplitMix64(seed: 3)
     let whole = try written(graph(text))
-    for _ in 0..<800 {
+    for _ in 0..<2000 {
       var bytes = whole
       for _ in 0..<2 { bytes[random.int(8...(bytes.count - 1))] = UInt8(random.int(32...126)) }
       guard let file = try? read(bytes) else { continue }

@@ -66,31 +66,6 @@ struct SafetensorsWriterTests {
     )
   }
 
-  @Test("a file is written as a whole, in place of an older one that is still mapped")
-  func replaces() throws {
-    try withTemporaryFolder { folder in
-      let path = "\(folder)/a.safetensors"
-      try SafetensorsWriter.write(samples(), metadata: ["k": "v"], to: path)
-      #expect(try readFile(path) == written(samples(), metadata: ["k": "v"]))
-      let mapped = try SafetensorsFile.open(path)
-      try SafetensorsWriter.write(mapped.entries, to: path)
-      #expect(try readFile(path) == written(samples()))
-      #expect(entries(folder) == ["a.safetensors"])
-    }
-  }
-
-  @Test("a refused write leaves nothing behind")
-  func nothingBehind() throws {
-    try withTemporaryFolder { folder in
-      let path = "\(folder)/a.safetensors"
-      let refusal = try #require(throws: Refusal.self) {
-        try SafetensorsWriter.write([("", Tensor.floats([1]))], to: path)
-      }
-      #expect(refusal.file == path)
-      #expect(entries(folder).isEmpty)
-    }
-  }
-
   @Test("nothing at all is a valid file")
   func empty() throws {
     let bytes = try written([])

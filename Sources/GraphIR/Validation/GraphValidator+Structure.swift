@@ -1,7 +1,7 @@
 internal import BinaryIO
 
 extension GraphValidator {
-  /// Order, arity and outputs (O23-O26); unique names and single definitions (O20-O22) hold by construction.
+  /// SSA, order, arity and outputs (O22-O26).
   static func checkStructure(_ graph: Graph) throws(Refusal) {
     var isDefined = [Bool](repeating: false, count: graph.valueCapacity)
     for id in graph.inputs { isDefined[id.index] = true }
@@ -9,7 +9,12 @@ extension GraphValidator {
     for id in graph.order {
       let node = graph[id]
       try checkOperands(of: id, in: graph, isDefined)
-      for output in node.outputs { isDefined[output.index] = true }
+      for output in node.outputs {
+        guard graph.contains(output), graph[output].producer == id, !isDefined[output.index] else {
+          throw malformed(graph.label(of: id), "O22", "makes a value that something else makes, too")
+        }
+        isDefined[output.index] = true
+      }
       do throws(Refusal) { try TypeInference.checkArity(node) } catch { throw error.at(graph.label(of: id)) }
     }
     try checkOutputs(of: graph, isDefined)

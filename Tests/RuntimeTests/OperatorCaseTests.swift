@@ -1,0 +1,67 @@
+import BinaryIO
+import GraphIR
+import Runtime
+import TestSupport
+import Testing
+
+/// Known answers: `Fixtures/operator-cases.qir`, written by `tools/make-operator-cases`.
+@Suite("Operators against known answers") struct OperatorCaseTests {
+  @Test("Every case gives the expected elements")
+  func cases() throws {
+    let path = "\(packageFolder())/Tests/RuntimeTests/Fixtures/operator-cases.qir"
+    let text = String(decoding: try readFile(path), as: UTF8.self)
+    let cases = text.split(separator: "\n----\n")
+    #expect(cases.count > 250)
+    var seen: Set<String> = []
+    for item in cases {
+      let graph = try GraphParser.parse(String(item))
+      let node = graph[graph.order[0]]
+      seen.insert(node.op.name)
+      try check(graph, node)
+    }
+    #expect(seen.count > 65)
+  }
+
+  private func check(_ graph: Graph, _ node: Node) throws {
+    let operands = node.inputs.map { id in id.flatMap { graph[$0].constant } }
+    let results: [Tensor]
+    do { results = try Reference.evaluate(op: node.op, inputs: operands) } catch {
+      Issue.record("\(graph.name): \(error)")
+      return
+    }
+    for (id, result) in zip(node.outputs, results) {
+      let expected = try #require(
+        graph.value(named: graph[id].name + "_expected").flatMap { graph[$0].constant }
+      )
+      #expect(result.type == expected.type, "\(graph.name)")
+      let worst = difference(result, expected)
+      #expect(worst <= tolerance(result.dtype), "\(graph.name): off by \(worst)")
+    }
+  }
+
+  private func tolerance(_ dtype: DType) -> Float {
+    switch dtype {
+    case .float16: 2e-3
+    case .bfloat16: 1e-2
+    default: 2e-5
+    }
+  }
+
+  /// The largest relative difference of floating-point elements (absolute below 1), or 0 or 1 for the others.
+  private func difference(_ a: Tensor, _ b: Tensor) -> Float {
+    guard a.dtype.isFloatingPoint, let x = a.floatValues(), let y = b.floatValues() else {
+      return bytes(a) == bytes(b) ? 0 : 1
+    }
+    var worst: Float = 0
+    for (p, q) in zip(x, y) where !(p == q || (p.isNaN && q.isNaN)) {
+      let error = (p - q).magnitude / max(1, q.magnitude)
+      worst = error.isNaN ? .infinity : max(worst, error)
+    }
+    return worst
+  }
+}
+
+/// The bytes of a tensor.
+func bytes(_ tensor: Tensor) -> [UInt8] {
+  tensor.bytes.withBytes { span in (0..<span.byteCount).compactMap { span.byte($0) } }
+}
