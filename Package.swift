@@ -120,7 +120,7 @@ let package = Package(
     tests("PassesTests", ["Passes", "Quantization", "GraphIR", "BinaryIO", "Runtime"]),
     tests("KernelsTests", ["Kernels", "CKernels"]),
     tests("RuntimeTests", ["Runtime", "Quantization", "GraphIR", "BinaryIO"]),
-    tests("QConvertKitTests", ["QConvertKit", "GraphIR", "BinaryIO"]),
+    tests("QConvertKitTests", ["QConvertKit", "Datasets", "GraphIR", "BinaryIO"]),
     tests("QConvertEndToEndTests", []),
   ],
   swiftLanguageModes: [.v6]

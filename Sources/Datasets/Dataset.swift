@@ -1,4 +1,4 @@
-package import BinaryIO
+public import BinaryIO
 internal import GraphIR
 private import Safetensors
 
@@ -26,7 +26,7 @@ public struct Dataset: Sendable {
   ///   - inputs: What the model takes.
   ///   - preprocessing: How images become inputs; required for images, unused for arrays.
   /// - Throws: A refusal when the samples cannot be read or do not fit the model.
-  package static func open(
+  public static func open(
     _ path: String,
     for inputs: [ModelInput],
     preprocessing: Preprocessing?
@@ -57,7 +57,7 @@ public struct Dataset: Sendable {
   }
 
   /// Makes samples up; see the label in ``summary``.
-  package static func synthetic(
+  public static func synthetic(
     for inputs: [ModelInput],
     preprocessing: Preprocessing?,
     count: Int = 16,
@@ -110,12 +110,12 @@ public struct Dataset: Sendable {
   /// Reads one sample.
   ///
   /// - Throws: A refusal naming the file when it cannot be decoded or does not fit the model.
-  package func sample(_ index: Int) throws(Refusal) -> Sample { try source.sample(indices[index]) }
+  public func sample(_ index: Int) throws(Refusal) -> Sample { try source.sample(indices[index]) }
 
   /// A hash of the contents, labels and preprocessing of all samples in their order: 16 hexadecimal digits.
   ///
   /// Reads all samples.
-  package func digest() throws(Refusal) -> String {
+  public func digest() throws(Refusal) -> String {
     var hash = Fingerprint()
     for index in indices { try source.fingerprint(index, into: &hash) }
     return hash.text

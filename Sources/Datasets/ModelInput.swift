@@ -1,17 +1,17 @@
-package import GraphIR
+public import GraphIR
 
 /// An input that samples must fill.
-package struct ModelInput: Hashable, Sendable {
-  package var name: String
-  package var type: TensorType
+public struct ModelInput: Hashable, Sendable {
+  public var name: String
+  public var type: TensorType
 
-  package init(name: String, type: TensorType) {
+  public init(name: String, type: TensorType) {
     self.name = name
     self.type = type
   }
 
   /// The inputs of a graph, in its order.
-  package static func inputs(of graph: Graph) -> [ModelInput] {
+  public static func inputs(of graph: Graph) -> [ModelInput] {
     graph.inputs.map { ModelInput(name: graph[$0].name, type: graph[$0].type) }
   }
 

@@ -1,14 +1,14 @@
 internal import BinaryIO
-package import GraphIR
+public import GraphIR
 
 /// What one sample, or a batch of them, gives a model.
-package struct Sample: Sendable {
+public struct Sample: Sendable {
   /// A tensor for every input of the model, its first axis counting samples.
-  package var inputs: [String: Tensor]
+  public var inputs: [String: Tensor]
   /// The index of the right class, where it is known.
-  package var label: Int?
+  public var label: Int?
 
-  package init(inputs: [String: Tensor], label: Int?) {
+  public init(inputs: [String: Tensor], label: Int?) {
     self.inputs = inputs
     self.label = label
   }
