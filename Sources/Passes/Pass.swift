@@ -33,7 +33,7 @@ public struct Pass: Sendable {
     self.run = run
   }
 
-  /// Runs the pass, removes what it left without users, and restores the order.
+  /// Runs the pass, restores the order, and removes what was left without users.
   ///
   /// - Returns: Whether the graph changed.
   /// - Throws: A refusal that names the pass.
@@ -41,8 +41,8 @@ public struct Pass: Sendable {
     context.pass = name
     do {
       guard try run(&graph, &context) else { return false }
-      graph.removeUnused()
       try graph.sortTopologically()
+      graph.removeUnused()
       return true
     } catch {
       throw error.at("pass \(name)")

@@ -124,7 +124,7 @@ package struct PassManager {
     records[index].runs += 1
     records[index].changes += changed ? 1 : 0
     records[index].duration += duration
-    if shows(pass) { print(pass.name, GraphPrinter.text(graph, constants: .summary)) }
+    if shows(pass) { print(pass.name, GraphPrinter.text(graph, constants: .small(8))) }
     return changed
   }
 

@@ -1,3 +1,5 @@
+import GraphIR
+
 extension Pass {
   /// Removes nodes whose results nobody needs, and constants nobody uses.
   ///

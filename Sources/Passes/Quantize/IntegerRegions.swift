@@ -19,8 +19,8 @@ struct IntegerRegions {
 
   init(_ graph: Graph) {
     chooseNodes(graph)
-    let internal = graph.order.filter(nodes.contains).compactMap { absorbed(by: $0, graph) }
-    let skipped = Set(internal)
+    let inner = graph.order.filter(nodes.contains).compactMap { absorbed(by: $0, graph) }
+    let skipped = Set(inner)
     var seen: Set<ValueID> = []
     for id in graph.order where nodes.contains(id) {
       for value in dataInputs(of: id, graph) where !skipped.contains(value) && seen.insert(value).inserted {
@@ -180,7 +180,8 @@ extension LinearNode {
     guard !graph[data].isConstant, graph[data].type.dtype == .float32 else { return "the data is not f32" }
     guard biasValues(graph) != nil else { return "the bias is not a constant of one value per channel" }
     guard terms <= Requantize.maximumTerms else {
-      return "\(terms) products per output would overflow the accumulator, \(Requantize.maximumTerms) fit (K5)"
+      return
+        "\(terms) products per output would overflow the accumulator, \(Requantize.maximumTerms) fit (K5)"
     }
     return nil
   }
