@@ -1,7 +1,6 @@
-public import BinaryIO
+internal import BinaryIO
 internal import Datasets
 internal import GraphIR
-internal import Glibc
 internal import Runtime
 
 /// The library's front door: load, convert, inspect, verify and run networks.
@@ -42,7 +41,7 @@ public enum QConvert {
   /// Session options from a thread count, nil meaning all processors.
   static func sessionOptions(threads: Int?, usesReference: Bool = false) -> SessionOptions {
     var options = SessionOptions()
-    options.threads = threads ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    options.threads = threads ?? Process.processors
     options.executor = usesReference ? .reference : .plan
     return options
   }

@@ -1,0 +1,63 @@
+internal import Passes
+internal import Quantization
+
+/// What a conversion is asked to do.
+public struct ConvertOptions: Sendable {
+  /// Number format of the weights and linear operators.
+  public enum Precision: String, Sendable, CaseIterable {
+    case int8, fp16, fp32
+  }
+
+  public var precision = Precision.fp32
+  /// Whether every output channel has a weight scale of its own.
+  public var isPerChannel = true
+  /// Data to observe activation ranges on; nil: activations are quantized while the network runs.
+  public var calibrationData: String?
+  /// At most this many samples, spread evenly; nil: all.
+  public var calibrationSamples: Int?
+  /// One of ``observerNames``.
+  public var observer = ConvertOptions.observerNames[0]
+  /// Weight of the new sample in a moving average, above 0 and at most 1.
+  public var alpha: Float = 0.05
+  /// One of ``relu6Names``.
+  public var relu6 = "clamp"
+  /// The text form of a preprocessing, stored in the output; nil: what the input declares.
+  public var preprocessing: String?
+  /// Architecture of a bare checkpoint; nil: recognised.
+  public var architecture: String?
+  /// Whether tensors are deflated.
+  public var compress = false
+  /// Whether weights that hold NaN or infinity are quantized all the same.
+  public var allowsNonFinite = false
+  public var disabledPasses: [String] = []
+  /// Name of a pass, or `all`: print the graph after it.
+  public var printAfter: String?
+  public var showsRemarks = false
+  /// Threads; nil: all processors.
+  public var threads: Int?
+
+  public init() {}
+
+  /// Names of the observers, the standard one first.
+  public static let observerNames = ObserverKind.allCases.map(\.rawValue)
+
+  /// Names of the ReLU6 policies.
+  public static let relu6Names = Relu6Policy.allCases.map(\.rawValue)
+
+  var activations: ActivationMode { calibrationData == nil ? .dynamic : .static }
+
+  /// The passes' view of the options.
+  var passOptions: PassOptions {
+    PassOptions(
+      scheme: ConvertScheme(rawValue: precision.rawValue) ?? .fp32,
+      granularity: isPerChannel ? .perChannel : .perTensor,
+      activations: activations,
+      relu6: Relu6Policy(rawValue: relu6) ?? .clamp)
+  }
+
+  /// For metadata and reports, such as `int8 per-channel static`.
+  var schemeText: String {
+    guard precision == .int8 else { return precision.rawValue }
+    return "int8 \(isPerChannel ? "per-channel" : "per-tensor") \(activations.rawValue)"
+  }
+}

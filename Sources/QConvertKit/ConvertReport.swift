@@ -1,0 +1,107 @@
+internal import Passes
+internal import Runtime
+
+/// What a conversion did, in figures; encoded by `--json`.
+public struct ConvertReport: Codable, Sendable {
+  /// A pass that changed the network.
+  public struct PassSummary: Codable, Sendable {
+    public var name: String
+    /// Runs that changed something.
+    public var changes: Int
+    public var seconds: Double
+  }
+
+  public var input: String
+  public var output: String
+  /// The quantization scheme, such as `int8 per-channel static`.
+  public var scheme: String
+  /// Size of the written file.
+  public var fileBytes: Int
+  /// What the weights would take as 32-bit floats.
+  public var fp32Bytes: Int
+  public var passes: [PassSummary]
+  /// Linear operators (convolutions, matrix products) that run in integers.
+  public var quantizedOps: Int
+  /// Linear operators that run in floats.
+  public var floatOps: Int
+  public var calibration: String?
+  public var seconds: Double
+  /// Largest resident set of this process so far.
+  public var peakRSSBytes: Int
+  /// What the user should know about the result.
+  public var warnings: [String]
+  /// What could be done better.
+  public var hints: [String]
+
+  enum CodingKeys: String, CodingKey {
+    case input, output, scheme, passes, calibration, seconds, warnings, hints
+    case fileBytes = "file_bytes"
+    case fp32Bytes = "fp32_bytes"
+    case quantizedOps = "quantized_ops"
+    case floatOps = "float_ops"
+    case peakRSSBytes = "peak_rss_bytes"
+  }
+
+  /// The report for people.
+  public var text: String {
+    let ratio = fileBytes > 0 ? Double(fp32Bytes) / Double(fileBytes) : 0
+    var lines = [
+      "\(output): \(scheme), \(byteText(fileBytes))",
+      "  weights as fp32  \(byteText(fp32Bytes)), \(decimals(ratio, 2))x the file",
+      "  linear operators \(quantizedOps) in int8, \(floatOps) in float",
+    ]
+    if let calibration { lines.append("  calibration      \(calibration)") }
+    lines.append("  passes           \(passes.map(\.name).joined(separator: ", "))")
+    lines.append(
+      "  took             \(decimals(seconds, 2)) s, at most \(byteText(peakRSSBytes)) resident")
+    return lines.joined(separator: "\n")
+  }
+}
+
+extension ConvertReport {
+  /// Puts together what the steps of a conversion found.
+  init(
+    _ rewriting: Rewriting,
+    input: String,
+    output: String,
+    inspection: InspectReport,
+    seconds: Double,
+    _ options: ConvertOptions
+  ) {
+    self.input = input
+    self.output = output
+    scheme = options.schemeText
+    fileBytes = inspection.fileBytes
+    fp32Bytes = inspection.fp32Bytes
+    passes = ConvertReport.summaries(rewriting.records)
+    quantizedOps = inspection.quantizedOps
+    floatOps = inspection.floatOps
+    calibration = rewriting.calibration?.text
+    self.seconds = seconds
+    peakRSSBytes = Process.peakResidentBytes
+    warnings = rewriting.remarks.filter { $0.kind == .warning }.map { "\($0.place): \($0.text)" }
+    hints = ConvertReport.hints(options)
+  }
+
+  private static func summaries(_ records: [PassManager.Record]) -> [PassSummary] {
+    var result: [PassSummary] = []
+    for record in records where record.changes > 0 {
+      let seconds = record.duration / .seconds(1)
+      if let index = result.firstIndex(where: { $0.name == record.pass }) {
+        result[index].changes += record.changes
+        result[index].seconds += seconds
+      } else {
+        result.append(PassSummary(name: record.pass, changes: record.changes, seconds: seconds))
+      }
+    }
+    return result
+  }
+
+  private static func hints(_ options: ConvertOptions) -> [String] {
+    guard options.precision == .int8, options.calibrationData == nil else { return [] }
+    return [
+      "activations are quantized while the network runs; with --calibrate DATA (100 samples will do) they get fixed "
+        + "ranges, residual additions and pooling stay in int8, and the network runs faster"
+    ]
+  }
+}
