@@ -294,7 +294,6 @@ final class Importer {
     let types = try same.inferTypes([info(operand)])
     let id = graph.addNode(
       .reshape(same),
-      name: name,
       inputs: [value(operand)],
       outputNames: [name],
       outputTypes: types

@@ -13,8 +13,8 @@ final class ExternalData {
 
   private struct File {
     let bytes: ByteSlice
-    /// End of the range that starts at an offset, to tell shared ranges from overlapping ones.
-    var ranges: [Int: Int] = [:]
+    /// Ends of the tensors' ranges by their start, to tell shared ranges from overlapping ones.
+    var ends: [Int: Int] = [:]
   }
 
   private let folder: String
@@ -66,33 +66,33 @@ final class ExternalData {
     _ length: Int
   ) throws(Refusal) -> ByteSlice {
     let key = components.joined(separator: "/")
-    var file: File
-    if let known = files[key] {
-      file = known
-    } else {
-      guard files.count < ExternalData.maximumFiles else {
-        throw refusal("O54", "the model has more than \(ExternalData.maximumFiles) external files", .limit)
-      }
-      file = File(bytes: try open(components, location))
-    }
-    guard offset <= file.bytes.count, length <= file.bytes.count - offset,
-      let slice = file.bytes.slice(offset..<(offset + length))
+    let bytes = try file(key, components, location)
+    guard offset <= bytes.count, length <= bytes.count - offset,
+      let slice = bytes.slice(offset..<(offset + length))
     else {
       throw refusal(
         "O53",
-        "external data \(Refusal.quoted(location)) has \(file.bytes.count) bytes, "
+        "external data \(Refusal.quoted(location)) has \(bytes.count) bytes, "
           + "\(length) at offset \(offset) are needed",
         remedy: "fetch the whole file; it seems to be cut off"
       )
     }
-    if length > 0 {
-      guard file.ranges[offset, default: offset + length] == offset + length else {
-        throw overlap(location)
-      }
-      file.ranges[offset] = offset + length
-    }
-    files[key] = file
+    guard length > 0 else { return slice }
+    let end = offset + length
+    guard files[key]?.ends.updateValue(end, forKey: offset) ?? end == end else { throw overlap(location) }
     return slice
+  }
+
+  /// The bytes of a file, mapped at its first use.
+  private func file(_ key: String, _ components: [Substring], _ location: String) throws(Refusal) -> ByteSlice
+  {
+    if let known = files[key] { return known.bytes }
+    guard files.count < ExternalData.maximumFiles else {
+      throw refusal("O54", "the model has more than \(ExternalData.maximumFiles) external files", .limit)
+    }
+    let bytes = try open(components, location)
+    files[key] = File(bytes: bytes)
+    return bytes
   }
 
   /// Checks that ranges of different tensors are identical or apart (O55).
@@ -101,7 +101,7 @@ final class ExternalData {
   func checkRanges() throws(Refusal) {
     for location in files.keys.sorted() {
       var reached = 0
-      for (start, end) in (files[location]?.ranges ?? [:]).sorted(by: { $0.key < $1.key }) {
+      for (start, end) in (files[location]?.ends ?? [:]).sorted(by: { $0.key < $1.key }) {
         guard start >= reached else { throw overlap(location) }
         reached = end
       }
