@@ -45,11 +45,10 @@ struct Header {
         metadata = try Header.metadata(&scanner, limits)
         return
       }
-      let place = "tensor \(Refusal.quoted(name))"
       guard entries.count < limits.objects else {
         throw Refusal(
           .limit,
-          at: place,
+          at: Header.place(name),
           rule: "L5",
           "is one tensor too many; at most \(limits.objects) are accepted",
           remedy: "split the file"
@@ -59,7 +58,7 @@ struct Header {
       do throws(Refusal) {
         entries.append(try Header.entry(&scanner, name: name, limits))
       } catch {
-        throw error.at(place)
+        throw error.at(Header.place(name))
       }
     }
     guard scanner.remaining.allSatisfy({ $0 == 0x20 }) else {
@@ -168,17 +167,16 @@ struct Header {
     }
     var end = 0
     for entry in order.map({ entries[$0] }) {
-      let place = "tensor \(Refusal.quoted(entry.name))"
       guard entry.range.upperBound <= dataBytes else {
         throw broken(
           "S12",
           "ends at data byte \(entry.range.upperBound), but the file has only \(dataBytes) data bytes"
-        ).at(place)
+        ).at(place(entry.name))
       }
       guard entry.range.lowerBound == end else {
         let what = entry.range.lowerBound < end ? "overlaps its predecessor" : "leaves a hole"
         throw broken("S12", "begins at data byte \(entry.range.lowerBound), must be \(end): it \(what)").at(
-          place
+          place(entry.name)
         )
       }
       end = entry.range.upperBound
@@ -188,6 +186,8 @@ struct Header {
     }
     return order.map { entries[$0] }
   }
+
+  private static func place(_ tensor: String) -> String { "tensor \(Refusal.quoted(tensor))" }
 
   private static func broken(_ rule: String, _ problem: String) -> Refusal {
     Refusal(.invalid, at: "", rule: rule, problem, remedy: Remedy.rewrite)
@@ -199,7 +199,7 @@ struct Header {
 /// - Throws: A refusal (S16).
 func checkName(_ name: String, _ limits: Limits) throws(Refusal) {
   guard !name.isEmpty, name.utf8.count <= limits.nameBytes,
-    name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && !(0x7F..<0xA0).contains($0.value) })
+    !hasControlCharacter(name)
   else {
     throw Refusal(
       .invalid,
@@ -209,4 +209,14 @@ func checkName(_ name: String, _ limits: Limits) throws(Refusal) {
       remedy: "rename the tensor"
     )
   }
+}
+
+/// Whether text has a character of U+0000 to U+001F or U+007F to U+009F; the latter but one begin with 0xC2.
+private func hasControlCharacter(_ text: String) -> Bool {
+  var previous: UInt8 = 0
+  for byte in text.utf8 {
+    if byte < 0x20 || byte == 0x7F || (previous == 0xC2 && byte < 0xA0) { return true }
+    previous = byte
+  }
+  return false
 }

@@ -49,12 +49,12 @@ struct JSONScanner {
       offset += 1
       return
     }
-    var keys: Set<String> = []
+    var keys = Keys()
     while true {
       skipWhitespace()
       let start = offset
       let key = try string("a key in quotation marks")
-      guard keys.insert(key).inserted else {
+      guard keys.insert(key) else {
         throw invalid("S4", "has the key \(Refusal.quoted(key)) a second time in one object", at: start)
       }
       try expect(UInt8(ascii: ":"), "':'")
@@ -122,9 +122,15 @@ struct JSONScanner {
       copied = offset
     }
     guard peek() != nil else { throw invalid("S3", "ends inside a string", at: start) }
-    unescaped.append(contentsOf: bytes[copied..<offset])
+    let end = offset
     offset += 1
-    guard let text = String(validating: unescaped, as: UTF8.self) else {
+    guard copied > start else { return try text(bytes[start..<end], at: start) }
+    unescaped.append(contentsOf: bytes[copied..<end])
+    return try text(unescaped[...], at: start)
+  }
+
+  private func text(_ utf8: ArraySlice<UInt8>, at start: Int) throws(Refusal) -> String {
+    guard let text = String(validating: utf8, as: UTF8.self) else {
       throw invalid("S3", "has a string that is not valid UTF-8", at: start)
     }
     return text
@@ -153,7 +159,7 @@ struct JSONScanner {
   private func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
 
   private func isNumeric(_ byte: UInt8) -> Bool {
-    isDigit(byte) || [0x2B, 0x2D, 0x2E, 0x45, 0x65].contains(byte)
+    isDigit(byte) || byte == 0x2B || byte == 0x2D || byte == 0x2E || byte == 0x45 || byte == 0x65
   }
 
   private mutating func literal(_ word: String) throws(Refusal) {
@@ -243,6 +249,21 @@ struct JSONScanner {
   /// A refusal at a byte, by default the next one.
   func invalid(_ rule: String, _ problem: String, at position: Int? = nil) -> Refusal {
     Refusal(.invalid, at: place(position), rule: rule, problem, remedy: Remedy.rewrite)
+  }
+}
+
+/// The keys of an object: a list while they are few, as in the many small objects of a header, then a set.
+private struct Keys {
+  private var list: [String] = []
+  private var set: Set<String> = []
+
+  /// Whether the key is new.
+  mutating func insert(_ key: String) -> Bool {
+    guard set.isEmpty else { return set.insert(key).inserted }
+    guard !list.contains(key) else { return false }
+    list.append(key)
+    if list.count > 8 { set = Set(list) }
+    return true
   }
 }
 

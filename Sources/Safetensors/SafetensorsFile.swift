@@ -90,6 +90,18 @@ public struct SafetensorsFile: Sendable {
     )
   }
 
+  /// Whether bytes begin like a safetensors file or the index of several, for callers that pick a reader.
+  ///
+  /// - Parameter bytes: The whole file.
+  public static func isLikely(_ bytes: ByteSlice) -> Bool {
+    guard !ShardIndex.looksLikeIndex(bytes) else { return true }
+    return bytes.withBytes { span in
+      var reader = ByteReader(span)
+      guard let length = reader.read(UInt64.self) else { return false }
+      return length >= 2 && length <= headerLimit && span.byte(8) == UInt8(ascii: "{")
+    }
+  }
+
   /// Longest header, in bytes (S1).
   static let headerLimit = 100_000_000
 

@@ -25,6 +25,15 @@ struct SafetensorsFileTests {
     #expect(file.fileBytes == file.headerBytes + 11)
   }
 
+  @Test("the format is told by its first bytes")
+  func likely() throws {
+    #expect(try SafetensorsFile.isLikely(slice(fileBytes(two, data: 11))))
+    #expect(try SafetensorsFile.isLikely(slice(Array("{\"weight_map\": {}}".utf8))))
+    #expect(try !SafetensorsFile.isLikely(slice(Array("PK\u{3}\u{4}0123456789".utf8))))
+    #expect(try !SafetensorsFile.isLikely(slice(Array("{}".utf8))))
+    #expect(try !SafetensorsFile.isLikely(slice([])))
+  }
+
   @Test("every element type is read")
   func elementTypes() throws {
     let names = [
@@ -285,7 +294,7 @@ struct SafetensorsFileTests {
     let pieces = ["\"", "\\", "{", "}", "[", "]", ",", "9", "-", "\\u", "\\ud800", "F64", "null", " "].map {
       Array($0.utf8)
     }
-    for _ in 0..<1500 {
+    for _ in 0..<3000 {
       var bytes = whole
       for _ in 0..<Int.random(in: 1...3, using: &random) {
         let position = Int.random(in: 0..<bytes.count, using: &random)
