@@ -31,7 +31,11 @@ package enum ExactMath {
 
   package static func tanh(_ x: Double) -> Double {
     let magnitude = x.magnitude
-    guard magnitude >= 0x1p-12 else { return x - x * x * x / 3 }
+    guard magnitude >= 0x1p-5 else {
+      let t = x * x
+      let p = t * (62.0 / 2835) + -17.0 / 315
+      return x + x * t * (t * (t * p + 2.0 / 15) + -1.0 / 3)
+    }
     let e = exp(-2 * magnitude)
     let t = (1 - e) / (1 + e)
     return x < 0 ? -t : t

@@ -212,4 +212,11 @@ package struct Stub: Sendable {
   package var zeroPoints: [Int32]
   /// Channel axis counted from the front; nil: per tensor.
   package var axis: Int?
+
+  package init(dtype: DType, scales: [Float], zeroPoints: [Int32], axis: Int?) {
+    self.dtype = dtype
+    self.scales = scales
+    self.zeroPoints = zeroPoints
+    self.axis = axis
+  }
 }

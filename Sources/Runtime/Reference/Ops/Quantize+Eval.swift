@@ -1,5 +1,5 @@
-internal import BinaryIO
-internal import GraphIR
+package import BinaryIO
+package import GraphIR
 
 extension QuantizeLinear {
   /// Section 3 of `schemas/arithmetic.md`.
@@ -60,7 +60,7 @@ extension DynamicQuantize {
 
 extension Reference {
   /// An f32 tensor quantized to 8 or 16 bits.
-  static func quantize(_ x: Tensor, _ stub: Stub) throws(Refusal) -> Tensor {
+  package static func quantize(_ x: Tensor, _ stub: Stub) throws(Refusal) -> Tensor {
     switch stub.dtype {
     case .uint8: try quantize(x, stub, as: UInt8.self)
     case .int8: try quantize(x, stub, as: Int8.self)
@@ -95,7 +95,7 @@ extension Reference {
   }
 
   /// A quantized tensor as f32.
-  static func dequantize(_ q: Tensor, _ stub: Stub) throws(Refusal) -> Tensor {
+  package static func dequantize(_ q: Tensor, _ stub: Stub) throws(Refusal) -> Tensor {
     switch q.dtype {
     case .uint8: try dequantize(q, stub, as: UInt8.self)
     case .int8: try dequantize(q, stub, as: Int8.self)
