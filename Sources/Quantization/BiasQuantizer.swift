@@ -21,7 +21,7 @@ package enum BiasQuantizer {
     inputScale: Float,
     terms: Int
   ) -> [Float] {
-    let limit = Double(Requantize.biasLimit(terms: terms))
+    let limit = Double(AccumulatorBound.bias(besideTerms: terms))
     let least = Double(Float.leastNormalMagnitude) / Double(inputScale)
     return (0..<channels).map { channel in
       let needed = bias.map { Double(abs($0[channel])) / (Double(inputScale) * limit) } ?? 0
@@ -44,7 +44,7 @@ package enum BiasQuantizer {
     terms: Int
   ) throws(Refusal) -> Tensor {
     precondition(weightScales.count == 1 || weightScales.count == bias.count)
-    let limit = Double(Requantize.biasLimit(terms: terms))
+    let limit = Double(AccumulatorBound.bias(besideTerms: terms))
     var values: [Int32] = []
     values.reserveCapacity(bias.count)
     for (channel, value) in bias.enumerated() {

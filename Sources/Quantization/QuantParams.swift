@@ -37,16 +37,16 @@ public struct QuantParams: Hashable, Sendable, CustomStringConvertible {
 
   /// Asymmetric u8 parameters whose integers cover `low...high`, widened to contain 0 so that 0 is exact.
   ///
-  /// `scale = (high − low) / 255` in f32, `zero_point = saturate(rne(−low / scale))`. The range 0...0 gets scale 1, and a
-  /// range too narrow for a normal scale the least normal one. These are also the rules of `dynamic_quantize`.
+  /// `scale = (high − low) / 255` in f32, `zero_point = saturate(rne(−low / scale))`. A range too narrow for a normal scale,
+  /// such as 0...0, gets scale 1 and zero point 0.
   ///
   /// - Returns: nil when a bound is not finite, the bounds are swapped, or the scale would exceed 2^64 (K1, K7).
   public static func uint8(low: Float, high: Float) -> QuantParams? {
     guard low.isFinite, high.isFinite, low <= high else { return nil }
     let low = min(low, 0)
     let high = max(high, 0)
-    guard low < high else { return QuantParams(trusted: 1, 0, .uint8) }
-    let scale = max((high - low) / 255, Float.leastNormalMagnitude)
+    let scale = (high - low) / 255
+    guard scale >= .leastNormalMagnitude else { return QuantParams(trusted: 1, 0, .uint8) }
     guard isValidScale(scale) else { return nil }
     let zeroPoint = (-low / scale).rounded(.toNearestOrEven)
     return QuantParams(trusted: scale, Int(min(max(zeroPoint, 0), 255)), .uint8)

@@ -30,7 +30,7 @@ struct BiasQuantizerTests {
       try BiasQuantizer.quantize(values, inputScale: 1e-3, weightScales: [1e-12], terms: 4_608)
     }
     #expect(refusal?.rule == "K4")
-    for terms in [1, 4_608, Requantize.maximumTerms] {
+    for terms in [1, 4_608, AccumulatorBound.terms] {
       let floors = BiasQuantizer.weightScaleFloors(bias: values, channels: 5, inputScale: 1e-3, terms: terms)
       #expect(throws: Never.self) {
         try BiasQuantizer.quantize(values, inputScale: 1e-3, weightScales: floors, terms: terms)

@@ -11,7 +11,8 @@ extension Pass {
   /// One quantizer serves all linear users of a value; other users keep the float value. The bias stays f32, since its scale
   /// is not known before.
   ///
-  /// Not applied (with a remark): to the operators that `insert-quant-stubs` leaves out as well.
+  /// Not applied (with a remark): to the operators that `insert-quant-stubs` leaves out, and to transposed
+  /// convolutions.
   public static let insertDynamicQuant = Pass(
     name: "insert-dynamic-quant",
     summary: "Quantize the inputs of linear operators by their own range at run time."
@@ -19,7 +20,7 @@ extension Pass {
     var widened: [ValueID: ValueID] = [:]
     for id in graph.order {
       guard let linear = LinearNode(graph, id) else { continue }
-      if let reason = linear.integerObstacle(graph) {
+      if let reason = linear.integerObstacle(graph, isDynamic: true) {
         context.missed(graph, id, reason)
         continue
       }

@@ -20,7 +20,7 @@ extension Pass {
   /// without rounding to 8 bits.
   ///
   /// Not applied (with a remark): to linear operators with computed weights, alpha or beta, more products than an accumulator
-  /// holds, and to transposed convolutions. A value without a calibrated range is refused.
+  /// holds, and to grouped transposed convolutions. A value without a calibrated range is refused.
   public static let insertQuantStubs = Pass(
     name: "insert-quant-stubs",
     summary: "Quantize the inputs of integer operators by calibrated ranges."

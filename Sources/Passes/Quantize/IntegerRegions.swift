@@ -42,7 +42,7 @@ struct IntegerRegions {
     var hasLinearUser: Set<ValueID> = []
     for id in graph.order {
       guard let node = LinearNode(graph, id) else { continue }
-      if let reason = node.integerObstacle(graph) {
+      if let reason = node.integerObstacle(graph, isDynamic: false) {
         excluded.append((id, reason))
         continue
       }
@@ -70,13 +70,22 @@ struct IntegerRegions {
     }
   }
 
-  /// The sum or product whose activation the node is: no quantizer stands between the two.
+  /// The value between an operator and the pointwise one after it, where one step computes both and no quantizer stands
+  /// between: a clamp after a sum, product or mean, or a function of a function.
   private func absorbed(by id: NodeID, _ graph: Graph) -> ValueID? {
-    guard activation(graph[id].op) != nil, let input = graph[id].inputs[0], graph.hasSingleUse(input),
-      let (producer, node) = graph.producer(of: input), nodes.contains(producer),
-      case .binary = node.op
+    guard Role(graph, id) == .mapping, let input = dataInputs(of: id, graph).first, graph.hasSingleUse(input),
+      let (producer, node) = graph.producer(of: input), nodes.contains(producer)
     else { return nil }
-    return input
+    let isClamp =
+      switch activation(graph[id].op) {
+      case .relu?, .clip?: true
+      case nil, Activation.none?, .sigmoid?, .hardSigmoid?, .hardSwish?, .silu?, .leakyRelu?: false
+      }
+    switch node.op {
+    case .averagePool, .globalPool(GlobalPool(.average)): return isClamp ? input : nil
+    case .binary where Role(graph, producer) == .joining: return isClamp ? input : nil
+    default: return Role.isPointwise(graph[id].op) && Role.isPointwise(node.op) ? input : nil
+    }
   }
 
   private mutating func shareRanges(_ graph: Graph) {
@@ -105,12 +114,12 @@ struct IntegerRegions {
     return node.outputs[0]
   }
 
-  /// Operands that are data, not weights or shapes.
+  /// Operands that are data, not weights, shapes or single numbers.
   private func dataInputs(of id: NodeID, _ graph: Graph) -> [ValueID] {
     let inputs = graph[id].inputs.compactMap { $0 }
     switch Role(graph, id) {
-    case .joining: return inputs
-    case .passing, .mapping, nil: return Array(inputs.prefix(1))
+    case .joining, .mapping: return inputs.filter { !graph[$0].isConstant }
+    case .passing, nil: return Array(inputs.prefix(1))
     }
   }
 }
@@ -127,49 +136,86 @@ private enum Role {
   /// The role of a node; nil where its result must be computed in float.
   init?(_ graph: Graph, _ id: NodeID) {
     let node = graph[id]
-    let values = node.inputs.compactMap { $0 } + node.outputs
-    guard let first = node.inputs.first ?? nil, !graph[first].isConstant,
-      graph[first].type.dtype == .float32, values.count > 1
+    guard let data = node.inputs.first(where: { $0.map { !graph[$0].isConstant } ?? false }) ?? nil,
+      graph[data].type.dtype == .float32
     else { return nil }
+    let constants = node.inputs.filter { graph.constant($0) != nil }
     switch node.op {
-    case .maxPool, .reshape, .flatten, .transpose, .squeeze, .unsqueeze, .split, .slice: self = .passing
+    case .maxPool, .reshape, .flatten, .transpose, .squeeze, .unsqueeze, .split, .slice:
+      guard node.inputs[0] == data else { return nil }
+      self = .passing
     case .pad(let op) where op.mode == .constant && op.value == 0: self = .passing
     case .resize(let op) where op.mode == .nearest: self = .passing
     case .globalPool(let op): self = op.kind == .max ? .passing : .mapping
     case .averagePool: self = .mapping
-    case .unary(let op):
-      switch op.kind {
-      case .relu, .sigmoid, .hardSwish, .silu, .tanh: self = .mapping
-      case .erf, .exp, .log, .sqrt, .reciprocal, .neg, .abs, .floor, .ceil, .round, .sign, .sin, .cos,
-        .softplus, .not:
-        return nil
-      }
-    case .clip, .hardSigmoid, .leakyRelu: self = .mapping
+    case .unary, .clip, .hardSigmoid, .leakyRelu, .gelu:
+      guard Role.isPointwise(node.op) else { return nil }
+      self = .mapping
     case .binary(let op):
-      guard op.kind == .add || op.kind == .mul, !node.inputs.contains(where: { graph.constant($0) != nil })
-      else { return nil }
-      self = .joining
+      guard let role = Role(op.kind, constants, node, graph) else { return nil }
+      self = role
     case .concat:
-      guard !node.inputs.contains(where: { graph.constant($0) != nil }) else { return nil }
+      guard constants.isEmpty else { return nil }
       self = .joining
-    case .conv, .convTranspose, .gemm, .matMul, .batchNorm, .layerNorm, .reduce, .argMax, .gelu, .compare,
-      .where, .prelu, .softmax, .cast, .gather, .expand, .pad, .shape, .constantOfShape, .range, .resize,
+    case .conv, .convTranspose, .gemm, .matMul, .batchNorm, .layerNorm, .reduce, .argMax, .compare, .where,
+      .prelu, .softmax, .cast, .gather, .expand, .pad, .shape, .constantOfShape, .range, .resize,
       .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dynamicQuantize:
       return nil
+    }
+  }
+
+  /// Two tensors are joined, a tensor and a single number are a function of the tensor.
+  private init?(_ kind: Binary.Kind, _ constants: [ValueID?], _ node: Node, _ graph: Graph) {
+    guard node.inputs.count == 2, graph[node.outputs[0]].type.dtype == .float32 else { return nil }
+    switch kind {
+    case .add, .sub, .mul:
+      if constants.isEmpty {
+        self = .joining
+        return
+      }
+    case .div, .min, .max: break
+    case .pow, .mod: return nil
+    }
+    guard constants.count == 1, let number = graph.constant(constants[0]), number.count == 1,
+      number.shape.count <= graph[node.outputs[0]].type.rank
+    else { return nil }
+    self = .mapping
+  }
+
+  /// Whether an operator is a function of single elements that a table of 256 entries serves well.
+  static func isPointwise(_ op: Op) -> Bool {
+    switch op {
+    case .clip, .hardSigmoid, .leakyRelu, .gelu: true
+    case .unary(let op):
+      switch op.kind {
+      case .relu, .sigmoid, .hardSwish, .silu, .tanh, .neg, .abs: true
+      case .erf, .exp, .log, .sqrt, .reciprocal, .floor, .ceil, .round, .sign, .sin, .cos, .softplus, .not:
+        false
+      }
+    case .conv, .convTranspose, .gemm, .matMul, .batchNorm, .layerNorm, .maxPool, .averagePool, .globalPool,
+      .reduce, .argMax, .binary, .compare, .where, .prelu, .softmax, .cast, .reshape, .flatten, .transpose,
+      .squeeze, .unsqueeze, .concat, .split, .slice, .gather, .expand, .pad, .shape, .constantOfShape, .range,
+      .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dynamicQuantize:
+      false
     }
   }
 }
 
 extension LinearNode {
   /// Why the node cannot compute with integers; nil when it can.
-  func integerObstacle(_ graph: Graph) -> String? {
+  ///
+  /// - Parameter isDynamic: Whether the data's scale is only known at run time.
+  func integerObstacle(_ graph: Graph, isDynamic: Bool) -> String? {
     switch op {
     case .conv, .matMul: break
     case .gemm(let op):
       guard op.alpha == 1, op.beta == 1, !op.transA else {
         return "alpha, beta or a transposed operand scales or turns the data"
       }
-    default: return "a transposed convolution is computed in float"
+    case .convTranspose(let op):
+      guard !isDynamic else { return "a transposed convolution with dynamic scales is computed in float" }
+      guard op.group == 1 else { return "a grouped transposed convolution is computed in float" }
+    default: return "it is computed in float"
     }
     guard constantWeight(graph) != nil else { return "the weight is not an f32 constant" }
     return integerSumObstacle(graph)
@@ -179,9 +225,8 @@ extension LinearNode {
   func integerSumObstacle(_ graph: Graph) -> String? {
     guard !graph[data].isConstant, graph[data].type.dtype == .float32 else { return "the data is not f32" }
     guard biasValues(graph) != nil else { return "the bias is not a constant of one value per channel" }
-    guard terms <= Requantize.maximumTerms else {
-      return
-        "\(terms) products per output would overflow the accumulator, \(Requantize.maximumTerms) fit (K5)"
+    guard terms <= AccumulatorBound.terms else {
+      return "\(terms) products per output would overflow the accumulator, \(AccumulatorBound.terms) fit (K5)"
     }
     return nil
   }

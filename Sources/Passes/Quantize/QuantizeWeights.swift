@@ -13,7 +13,8 @@ extension Pass {
   /// A shared weight is stored once; per channel only if all its users have their channels on the same axis. Where the data is
   /// quantized statically, scales have a floor so that every bias fits beside the sum of products.
   ///
-  /// Not applied (with a remark): to a constant that is also something other than a weight. NaN and infinity are refused.
+  /// Not applied (with a remark): to a constant that is also something other than a weight; to one with quantized data
+  /// and more products per output than an accumulator holds. NaN and infinity are refused.
   public static let quantizeWeights = Pass(
     name: "quantize-weights",
     summary: "Store the weights of convolutions and matrix products as i8."
@@ -40,7 +41,11 @@ private func quantize(
   let place = "constant \(Refusal.quoted(name))"
   let users = linearUsers(of: weight, graph)
   guard let users, let first = users.first, let tensor = first.constantWeight(graph) else {
-    context.remark(.missed, at: place, "it is also used as something other than a weight")
+    context.remark(
+      .missed,
+      at: place,
+      "it is not only a weight, or its sums would overflow the accumulator (K5)"
+    )
     return false
   }
   var axis = context.options.granularity == .perChannel ? first.channelAxis : nil
@@ -79,7 +84,8 @@ private func linearUsers(of weight: ValueID, _ graph: Graph) -> [LinearNode]? {
   guard !graph.isOutput(weight) else { return nil }
   for user in graph.users(of: weight) where seen.insert(user).inserted {
     guard let linear = LinearNode(graph, user), linear.weight == weight,
-      graph[user].inputs.count(where: { $0 == weight }) == 1
+      graph[user].inputs.count(where: { $0 == weight }) == 1,
+      linear.terms <= AccumulatorBound.terms || linear.staticInputScale(graph) == nil
     else { return nil }
     result.append(linear)
   }
