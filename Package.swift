@@ -120,7 +120,10 @@ let package = Package(
     tests("PassesTests", ["Passes", "Quantization", "GraphIR", "BinaryIO", "Runtime"]),
     tests("KernelsTests", ["Kernels", "CKernels"]),
     tests("RuntimeTests", ["Runtime", "Quantization", "GraphIR", "BinaryIO"]),
-    tests("QConvertKitTests", ["QConvertKit", "Datasets", "GraphIR", "BinaryIO"]),
+    tests(
+      "QConvertKitTests",
+      ["QConvertKit", "Architectures", "Datasets", "Runtime", "Safetensors", "GraphIR", "BinaryIO"]
+    ),
     tests("QConvertEndToEndTests", []),
   ],
   swiftLanguageModes: [.v6]
