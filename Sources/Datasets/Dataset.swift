@@ -135,6 +135,13 @@ public struct Dataset: Sendable {
     return Dataset(source, left.map { indices[$0] })
   }
 
+  /// The samples that ``spread(_:)`` with the same limit does not choose.
+  public func leavingOut(spread limit: Int) -> Dataset {
+    guard limit < count else { return Dataset(source, []) }
+    let chosen = Set((0..<max(0, limit)).map { $0 * count / limit })
+    return Dataset(source, indices.indices.filter { !chosen.contains($0) }.map { indices[$0] })
+  }
+
   /// `limit` samples spread evenly, so that every class of a sorted folder is met.
   public func spread(_ limit: Int) -> Dataset {
     guard limit < count else { return self }

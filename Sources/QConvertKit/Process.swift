@@ -10,11 +10,12 @@ enum Process {
     return usage.ru_maxrss * 1024
   }
 
-  /// Processors that may run threads, at least 1.
-  static var processors: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 }
 
 extension QConvert {
+  /// Processors that may run threads, at least 1: what options mean by all.
+  public static var processors: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+
   /// For the start of a program: writes that fail are errors instead of signals, and an interrupt removes
   /// unfinished outputs.
   public static func prepareProcess() {

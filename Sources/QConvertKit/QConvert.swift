@@ -41,7 +41,7 @@ public enum QConvert {
   /// Session options from a thread count, nil meaning all processors.
   static func sessionOptions(threads: Int?, usesReference: Bool = false) -> SessionOptions {
     var options = SessionOptions()
-    options.threads = threads ?? Process.processors
+    options.threads = threads ?? processors
     options.executor = usesReference ? .reference : .plan
     return options
   }

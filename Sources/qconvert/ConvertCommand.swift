@@ -1,0 +1,173 @@
+import ArgumentParser
+import QConvertKit
+
+/// `qconvert IN OUT`
+struct ConvertCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "convert",
+    abstract: "Convert a network: fold, fuse, quantize, write. The default subcommand.",
+    discussion: """
+      BatchNorm is folded, activations are fused, exporters' leftovers vanish; then weights and activations are
+      quantized. The result is verified before it replaces OUT. The same input and flags give the same bytes.
+      """)
+
+  @Argument(help: "An .onnx model, a .safetensors checkpoint, or a .qmodel.")
+  var input: String
+
+  @Argument(help: "What to write: .qmodel or .safetensors.")
+  var output: String
+
+  @OptionGroup(title: "Quantization")
+  var quantization: QuantizationFlags
+
+  @OptionGroup(title: "Preprocessing of calibration images; stored in OUT")
+  var preprocessing: PreprocessingOptions
+
+  @OptionGroup(title: "Passes")
+  var passes: PassFlags
+
+  @Option(help: ArgumentHelp("Architecture of a bare checkpoint, if it is not recognised.", valueName: "name"))
+  var arch: String?
+
+  @Flag(help: "Deflate the tensors: smaller on disk, but not mappable.")
+  var compress = false
+
+  @Option(help: ArgumentHelp("Threads; all processors unless given.", valueName: "n"))
+  var threads: Int?
+
+  @Flag(help: "Print one JSON object instead of text.")
+  var json = false
+
+  func validate() throws {
+    if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024") }
+  }
+
+  mutating func run() throws {
+    var options = ConvertOptions()
+    try quantization.apply(to: &options)
+    passes.apply(to: &options)
+    options.preprocessing = preprocessing.text
+    options.architecture = arch
+    options.compress = compress
+    options.threads = threads
+    let bar = ProgressBar("calibrating")
+    let report = try Converter.convert(input, to: output, options: options) { event in
+      switch event {
+      case .calibrated(let done, let total): bar.update(done, of: total)
+      case .text(let text): Output.error(text)
+      }
+    }
+    bar.finish()
+    for warning in report.warnings { Output.error("warning: \(warning)") }
+    for hint in report.hints { Output.error("hint: \(hint)") }
+    if json { try Output.json(report) } else { Output.result(report.text) }
+  }
+}
+
+/// Flags about number formats and calibration.
+struct QuantizationFlags: ParsableArguments {
+  enum PrecisionFlag: String, EnumerableFlag {
+    case int8, fp16, fp32
+
+    static func help(for value: Self) -> ArgumentHelp? {
+      switch value {
+      case .int8: "Weights and activations of linear operators in 8 bits."
+      case .fp16: "Weights in half precision, checked for overflow."
+      case .fp32: "No quantization: fold, fuse and repack only. The default."
+      }
+    }
+  }
+
+  enum GranularityFlag: String, EnumerableFlag {
+    case perChannel, perTensor
+
+    static func help(for value: Self) -> ArgumentHelp? {
+      switch value {
+      case .perChannel: "One weight scale per output channel. The default."
+      case .perTensor: "One weight scale per tensor."
+      }
+    }
+  }
+
+  @Flag var precision: PrecisionFlag = .fp32
+  @Flag var granularity: GranularityFlag = .perChannel
+
+  @Option(
+    help: ArgumentHelp(
+      "Observe activation ranges on DATA: a folder of images, .npz, .npy or .safetensors.", valueName: "data"))
+  var calibrate: String?
+
+  @Option(help: ArgumentHelp("Use at most this many calibration samples, spread evenly.", valueName: "n"))
+  var samples: Int?
+
+  @Flag(help: "Quantize activations with the range of each input, while running. The default without data.")
+  var dynamic = false
+
+  @Option(help: ArgumentHelp("How ranges are observed: \(ConvertOptions.observerNames.joined(separator: ", ")).", valueName: "name"))
+  var observer: String = ConvertOptions.observerNames.first ?? ""
+
+  @Option(help: ArgumentHelp("Weight of the new sample in a moving average.", valueName: "0...1"))
+  var alpha: Float = 0.05
+
+  @Option(help: ArgumentHelp("ReLU6: clamp (exact), swap (plain ReLU, reports what exceeded 6), keep.", valueName: "policy"))
+  var relu6: String = "clamp"
+
+  @Flag(name: .customLong("allow-nonfinite"), help: "Quantize although weights hold NaN or infinity.")
+  var allowNonFinite = false
+
+  func validate() throws {
+    if dynamic && calibrate != nil { throw ValidationError("--dynamic and --calibrate exclude each other") }
+    if precision != .int8 && (dynamic || calibrate != nil) {
+      throw ValidationError("--dynamic and --calibrate go with --int8")
+    }
+    if let samples, samples < 1 { throw ValidationError("--samples takes 1 or more") }
+    if !(alpha > 0 && alpha <= 1) { throw ValidationError("--alpha takes a number above 0, at most 1") }
+    if !ConvertOptions.observerNames.contains(observer) {
+      throw ValidationError("--observer takes \(ConvertOptions.observerNames.joined(separator: ", "))")
+    }
+    if !ConvertOptions.relu6Names.contains(relu6) {
+      throw ValidationError("--relu6 takes \(ConvertOptions.relu6Names.joined(separator: ", "))")
+    }
+  }
+
+  func apply(to options: inout ConvertOptions) throws {
+    options.precision =
+      switch precision {
+      case .int8: .int8
+      case .fp16: .fp16
+      case .fp32: .fp32
+      }
+    options.isPerChannel = granularity == .perChannel
+    options.calibrationData = calibrate
+    options.calibrationSamples = samples
+    options.observer = observer
+    options.alpha = alpha
+    options.relu6 = relu6
+    options.allowsNonFinite = allowNonFinite
+  }
+}
+
+/// Flags about the passes, for people who look inside.
+struct PassFlags: ParsableArguments {
+  @Option(help: ArgumentHelp("Print the graph after this pass, or after all.", valueName: "pass|all"))
+  var printIrAfter: String?
+
+  @Option(help: ArgumentHelp("Leave a pass out; may be repeated.", valueName: "pass"))
+  var disablePass: [String] = []
+
+  @Flag(help: "Say why passes left something as it was.")
+  var remarks = false
+
+  @Flag(help: "List the passes and exit.")
+  var listPasses = false
+
+  func validate() throws {
+    if listPasses { throw CleanExit.message(Converter.passList) }
+  }
+
+  func apply(to options: inout ConvertOptions) {
+    options.printAfter = printIrAfter
+    options.disabledPasses = disablePass
+    options.showsRemarks = remarks
+  }
+}

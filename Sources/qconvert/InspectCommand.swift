@@ -1,0 +1,23 @@
+import ArgumentParser
+import QConvertKit
+
+/// `qconvert inspect FILE`
+struct InspectCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect",
+    abstract: "Show sizes on disk and in memory to the byte, number formats, and what was done to a network.")
+
+  @Argument(help: "A .qmodel, .onnx or .safetensors file.")
+  var file: String
+
+  @Option(help: ArgumentHelp("Architecture of a bare checkpoint, if it is not recognised.", valueName: "name"))
+  var arch: String?
+
+  @Flag(help: "Print one JSON object instead of text.")
+  var json = false
+
+  mutating func run() throws {
+    let report = try QConvert.inspect(file, architecture: arch)
+    if json { try Output.json(report) } else { Output.result(report.text) }
+  }
+}
