@@ -109,6 +109,8 @@ struct OperatorTests {
     #expect(
       try transposed([strides, attribute("output_shape", [16, 16])]).contains("f32[batch, 2, 16, 16]")
     )
+    let larger = try transposed([strides, attribute("output_shape", [18, 18])])
+    #expect(larger.contains("f32[batch, 2, 18, 18]") && larger.contains("output_padding = [1, 1]"))
     #expect(try transposed([strides, attribute("auto_pad", "SAME_UPPER")]).contains("pads = [0, 0, 1, 1]"))
     #expect(try transposed([strides, attribute("auto_pad", "SAME_LOWER")]).contains("pads = [1, 1, 0, 0]"))
     #expect(
@@ -223,7 +225,9 @@ struct OperatorTests {
         "%r: f32[batch, 4, 8, 8] = relu(%x)", "%y: f32[batch, 4, 8, 8] = min(%x, %r)",
       ]
     )
-    expectRefusal("O27", "'max'", "not known") { try statements([node("Clip", ["x"], ["y"], attributes)], opset: 11) }
+    expectRefusal("O27", "'max'", "not known") {
+      try statements([node("Clip", ["x"], ["y"], attributes)], opset: 11)
+    }
   }
 
   @Test("Functions with parameters")

@@ -40,32 +40,36 @@ extension OperatorTable {
       throw NodeAttributes.refusal("output_padding", "is \(padding), must be \(axes) numbers from 0 to 65535")
     }
     let shape = try node.attributes.ints("output_shape")
+    let spatial = Array(node.type(x).dims.dropFirst(2))
+    let resolved = try transposedPadding(node, window, padding, shape, spatial)
     let op = ConvTranspose(
       strides: window.strides,
-      pads: try transposedPads(node, window, padding, shape, Array(node.type(x).dims.dropFirst(2))),
+      pads: resolved.pads,
       dilations: window.dilations,
       group: try node.attributes.int("group") ?? 1,
-      outputPadding: padding
+      outputPadding: resolved.output
     )
     try node.finish(.convTranspose(op), [x, w, node.optional(2)])
   }
 
-  private static func transposedPads(
+  /// Explicit padding; what the output lacks beyond the input, kernel and stride is padding of the output.
+  private static func transposedPadding(
     _ node: NodeImporter,
     _ window: WindowAttributes,
     _ padding: [Int],
     _ shape: [Int]?,
     _ spatial: [Dim]
-  ) throws(Refusal) -> [Int] {
+  ) throws(Refusal) -> (pads: [Int], output: [Int]) {
     let axes = window.kernel.count
     if let shape {
       guard shape.count == axes || shape.count == axes + 2 else {
         throw NodeAttributes.refusal("output_shape", "has \(shape.count) entries, must have \(axes)")
       }
     } else if window.autoPad == .none || window.autoPad == .valid {
-      return try window.pads(over: spatial, node)
+      return (try window.pads(over: spatial, node), padding)
     }
     var totals: [Int] = []
+    var output = padding
     for axis in 0..<axes {
       var total = window.extent(axis) - window.strides[axis] + padding[axis]
       if let wanted = shape?.suffix(axes).dropFirst(axis).first {
@@ -77,12 +81,10 @@ extension OperatorTable {
         }
         total += window.strides[axis] * input - wanted
       }
-      guard total >= 0 else {
-        throw node.unsupported("the output is larger than the input, kernel and stride give")
-      }
-      totals.append(total)
+      if total < 0 { output[axis] -= total }
+      totals.append(Swift.max(total, 0))
     }
-    return window.split(totals, moreAtEnd: window.autoPad == .sameUpper)
+    return (window.split(totals, moreAtEnd: window.autoPad == .sameUpper), output)
   }
 }
 

@@ -26,7 +26,7 @@ extension OperatorTable {
       var operand: Operand?
       if node.operatorSet >= operandSince {
         operand = node.optional(1)
-        axes = operand.flatMap(node.knownInts)
+        axes = operand.flatMap { node.type($0).dims == [0] ? [] : node.knownInts($0) }
         let isNothing = try node.attributes.bool("noop_with_empty_axes") ?? false
         if axes?.isEmpty ?? (operand == nil) {
           guard !isNothing else { return node.alias(x) }
