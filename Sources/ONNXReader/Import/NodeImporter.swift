@@ -46,7 +46,7 @@ struct NodeImporter {
 
   /// The elements of an integer operand, if all are known.
   func knownInts(_ operand: Operand) -> [Int]? {
-    guard let dims = importer.info(operand).shapeValue else { return constant(operand)?.intValues() }
+    guard let dims = importer.info(operand).shapeValue else { return listed(operand)?.intValues() }
     let values = dims.compactMap(\.value)
     return values.count == dims.count ? values : nil
   }
@@ -64,8 +64,14 @@ struct NodeImporter {
   /// The elements of an optional number operand that must be constant.
   func constantFloats(_ index: Int, _ name: String) throws(Refusal) -> [Float]? {
     guard let operand = optional(index) else { return nil }
-    guard let values = constant(operand)?.floatValues() else { throw notConstant(name) }
+    guard let values = listed(operand)?.floatValues() else { throw notConstant(name) }
     return values
+  }
+
+  /// A constant that is short enough to be the list of an attribute (L6).
+  private func listed(_ operand: Operand) -> Tensor? {
+    guard let tensor = constant(operand), tensor.count <= Limits.standard.attributeItems else { return nil }
+    return tensor
   }
 
   /// The operator that makes an operand, if a node does.

@@ -110,7 +110,7 @@ extension OperatorTable {
     rank: Int,
     _ node: NodeImporter
   ) throws(Refusal) -> [Int] {
-    guard pads.count == 2 * axes.count, Set(axes).count == axes.count else {
+    guard pads.count == 2 * axes.count, Set(axes.map { $0 < 0 ? $0 &+ rank : $0 }).count == axes.count else {
       throw node.refusal("O42", "has \(pads.count) amounts for the axes \(axes)")
     }
     var result = Array(repeating: 0, count: 2 * rank)

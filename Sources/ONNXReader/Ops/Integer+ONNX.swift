@@ -92,7 +92,9 @@ extension NodeImporter {
   /// The weight of an integer operator with scale 1, per channel where its zero point is.
   func integerWeight(_ index: Int, zeroPoint: Operand?, axis: Int) throws(Refusal) -> Operand {
     let w = try input(index)
-    guard let zeroPoint, !isPerTensor(type(zeroPoint)), let count = type(zeroPoint).elementCount else {
+    guard let zeroPoint, !isPerTensor(type(zeroPoint)), let count = type(zeroPoint).elementCount,
+      count <= Limits.standard.attributeItems
+    else {
       let one = make(try Tensor.floats([1], []), "w_one")
       return try dequantize(w, one, zeroPoint, axis: nil, "w")
     }

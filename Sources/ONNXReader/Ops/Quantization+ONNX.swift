@@ -67,10 +67,12 @@ extension NodeImporter {
 
   /// A constant of zeros with the shape of a scale.
   func zeros(_ dtype: DType, like scale: TensorType) throws(Refusal) -> Operand {
-    guard let shape = scale.knownDims else {
+    guard let shape = scale.knownDims, let count = Checked.product(shape),
+      count <= Limits.standard.attributeItems
+    else {
       throw refusal("K3", "its scale is \(scale), must have a known shape")
     }
-    let size = (Checked.product(shape) ?? 0) * dtype.size
+    let size = count * dtype.size
     guard let zeros = Tensor(dtype, shape, bytes: try unsafe ByteSlice.build(count: size) { _ in }) else {
       throw refusal("K3", "its scale is \(scale)")
     }
