@@ -223,9 +223,9 @@ struct GraphDecoder {
     var entries: [Attributes.Entry] = []
     for index in unsafe 0..<message.n_attributes {
       guard let attribute = unsafe message.attributes[index]?.pointee else { continue }
-      let where_ = "\(place), attribute \(index)"
-      let name = try unsafe Unpacked.name(attribute.name, where_, limits: limits)
-      entries.append(Attributes.Entry(name: name, value: try unsafe attributeValue(attribute, where_)))
+      let location = "\(place), attribute \(index)"
+      let name = try unsafe Unpacked.name(attribute.name, location, limits: limits)
+      entries.append(Attributes.Entry(name: name, value: try unsafe attributeValue(attribute, location)))
     }
     return Attributes(entries)
   }
