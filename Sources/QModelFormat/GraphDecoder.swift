@@ -156,11 +156,11 @@ struct GraphDecoder {
     }
     guard unsafe message.has_section != 0 else {
       let source = unsafe UnsafeRawBufferPointer(start: message.data.data, count: message.data.len)
-      guard source.count <= QModelWriter.inlineBytes else {
+      guard source.count <= QModelFile.inlineBytes else {
         throw malformed(
           place,
           "Q10",
-          "has \(source.count) inline bytes, at most \(QModelWriter.inlineBytes) are allowed"
+          "has \(source.count) inline bytes, at most \(QModelFile.inlineBytes) are allowed"
         )
       }
       return try unsafe ByteSlice.build(count: source.count) { (target) throws(Refusal) in

@@ -114,6 +114,9 @@ package struct QModelFile: Sendable {
 }
 
 extension QModelFile {
+  /// Constants of at most so many bytes are stored inside the graph section.
+  package static let inlineBytes = 64
+
   /// Zero bytes between index and sections.
   package var paddingBytes: Int {
     bytes.count - Header.size - sections.count * Section.entrySize - sections.map(\.storedLength).reduce(0, +)
