@@ -1,10 +1,13 @@
 internal import BinaryIO
 
 extension InspectReport {
+  /// The report for people, with the ten largest tensors.
+  public var text: String { text(largest: 10) }
+
   /// The report for people, at most 100 columns wide.
   ///
   /// - Parameter tensorCount: How many of the largest tensors are listed.
-  public func text(largest tensorCount: Int = 10) -> String {
+  public func text(largest tensorCount: Int) -> String {
     var blocks = [summary, accountingText, typesText, operatorsText, reasonsText, largestText(tensorCount)]
     blocks.append(provenance)
     return blocks.filter { !$0.isEmpty }.joined(separator: "\n\n")
