@@ -16,7 +16,7 @@ package enum ModelFormat: String, Sendable {
   package static func detect(_ path: String) throws(Refusal) -> ModelFormat {
     let bytes = try MappedFile.open(path)
     return bytes.withBytes { span in
-      if span.byte(0) == 0x89, span.text(1..<5) == "QMDL" { return .qmodel }
+      if QModelFile.hasMagic(span) { return .qmodel }
       if path.hasSuffix(".safetensors.index.json") { return .safetensors }
       if span.byte(8) == UInt8(ascii: "{"), span.byte(7) == 0, span.byte(6) == 0 { return .safetensors }
       return path.hasSuffix(".safetensors") ? .safetensors : path.hasSuffix(".qmodel") ? .qmodel : .onnx

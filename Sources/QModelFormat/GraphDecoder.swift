@@ -156,11 +156,11 @@ struct GraphDecoder {
     }
     guard unsafe message.has_section != 0 else {
       let source = unsafe UnsafeRawBufferPointer(start: message.data.data, count: message.data.len)
-      guard source.count <= QModelWriter.inlineBytes else {
+      guard source.count <= QModelFile.inlineBytes else {
         throw malformed(
           place,
           "Q10",
-          "has \(source.count) inline bytes, at most \(QModelWriter.inlineBytes) are allowed"
+          "has \(source.count) inline bytes, at most \(QModelFile.inlineBytes) are allowed"
         )
       }
       return try unsafe ByteSlice.build(count: source.count) { (target) throws(Refusal) in
@@ -223,9 +223,9 @@ struct GraphDecoder {
     var entries: [Attributes.Entry] = []
     for index in unsafe 0..<message.n_attributes {
       guard let attribute = unsafe message.attributes[index]?.pointee else { continue }
-      let where_ = "\(place), attribute \(index)"
-      let name = try unsafe Unpacked.name(attribute.name, where_, limits: limits)
-      entries.append(Attributes.Entry(name: name, value: try unsafe attributeValue(attribute, where_)))
+      let location = "\(place), attribute \(index)"
+      let name = try unsafe Unpacked.name(attribute.name, location, limits: limits)
+      entries.append(Attributes.Entry(name: name, value: try unsafe attributeValue(attribute, location)))
     }
     return Attributes(entries)
   }

@@ -79,7 +79,7 @@ struct GraphEncoder {
     result.field(1, graph[id].name)
     result.field(2, Int(tensor.dtype.rawValue))
     result.field(3, packed: tensor.shape)
-    if tensor.bytes.count <= QModelWriter.inlineBytes {
+    if tensor.bytes.count <= QModelFile.inlineBytes {
       result.field(5, unsafe tensor.bytes.withUnsafeBytes { unsafe Array($0) })
     } else {
       result.field(4, 2 + tensors.count)

@@ -10,6 +10,11 @@ package struct QModelFile: Sendable {
   /// The whole file.
   package let bytes: ByteSlice
 
+  /// Whether bytes begin as those of a .qmodel file do.
+  package static func hasMagic(_ bytes: RawSpan) -> Bool {
+    Header.magic.indices.allSatisfy { bytes.byte($0) == Header.magic[$0] }
+  }
+
   /// Maps a file and checks header, index and padding.
   ///
   /// - Parameters:
@@ -18,6 +23,11 @@ package struct QModelFile: Sendable {
   /// - Throws: A refusal under Q1-Q3, Q6, Q7, Q9, Q15 or Q16.
   package static func open(_ path: String, limits: Limits = .standard) throws(Refusal) -> QModelFile {
     do { return try QModelFile(path, try MappedFile.open(path), limits) } catch { throw error.inFile(path) }
+  }
+
+  /// As ``open(_:limits:)``, for bytes that are in memory.
+  package static func parse(_ bytes: ByteSlice, limits: Limits = .standard) throws(Refusal) -> QModelFile {
+    try QModelFile("", bytes, limits)
   }
 
   private init(_ path: String, _ bytes: ByteSlice, _ limits: Limits) throws(Refusal) {
@@ -104,6 +114,9 @@ package struct QModelFile: Sendable {
 }
 
 extension QModelFile {
+  /// Constants of at most so many bytes are stored inside the graph section.
+  package static let inlineBytes = 64
+
   /// Zero bytes between index and sections.
   package var paddingBytes: Int {
     bytes.count - Header.size - sections.count * Section.entrySize - sections.map(\.storedLength).reduce(0, +)

@@ -11,9 +11,6 @@ public struct QModelWriterOptions: Hashable, Sendable {
 
 /// Writes .qmodel files; the bytes depend on the graph and the options only.
 public enum QModelWriter {
-  /// Constants of at most so many bytes are stored inside the graph section.
-  static let inlineBytes = 64
-
   /// Writes a network, one tensor at a time.
   ///
   /// The file is read back and verified before it takes the target's place.

@@ -1,6 +1,6 @@
 package import BinaryIO
 
-/// What a section holds. Numbers are append-only.
+/// What a section holds; its numbers are append-only.
 package enum SectionKind: UInt16, Hashable, Sendable, CaseIterable {
   case graph = 1
   case metadata = 2
@@ -15,7 +15,7 @@ package enum SectionKind: UInt16, Hashable, Sendable, CaseIterable {
   }
 }
 
-/// How a section's bytes are stored. Numbers are append-only.
+/// How a section's bytes are stored; its numbers are append-only.
 package enum Codec: Hashable, Sendable {
   case raw
   case zlib

@@ -1,0 +1,145 @@
+import GraphIR
+
+/// What the constants of a graph are for, and in which arithmetic its nodes run.
+struct GraphAnalysis {
+  /// What a constant is for.
+  enum Role: String {
+    case weight
+    case bias
+    case weightScale = "weight scale"
+    case activationScale = "activation scale"
+    case constant
+  }
+
+  /// How a node computes, with the reason why not in integers.
+  enum Arithmetic: Equatable {
+    case int8
+    case fp16
+    case float(String)
+    /// It moves or converts data, or depends on constants only.
+    case other
+  }
+
+  let graph: Graph
+  private(set) var roles: [ValueID: Role] = [:]
+  /// Values that depend on constants only.
+  private(set) var isFixed: Set<ValueID> = []
+
+  init(_ graph: Graph) {
+    self.graph = graph
+    for id in graph.valueIDs where graph[id].isConstant { isFixed.insert(id) }
+    for id in graph.order {
+      let inputs = graph[id].inputs.compactMap(\.self)
+      if !inputs.isEmpty, inputs.allSatisfy(isFixed.contains) { isFixed.formUnion(graph[id].outputs) }
+    }
+    for id in graph.order { assignRoles(id) }
+  }
+
+  /// The role of a constant.
+  func role(of id: ValueID) -> Role { roles[id] ?? .constant }
+
+  private mutating func assignRoles(_ id: NodeID) {
+    let node = graph[id]
+    switch node.op {
+    case .quantizeLinear: set(.activationScale, node.inputs.dropFirst())
+    case .dequantizeLinear:
+      let isWeight = node.inputs.first.flatMap { $0 }.map(isFixed.contains) ?? false
+      set(isWeight ? .weightScale : .activationScale, node.inputs.dropFirst())
+    case .dequantizeBias:
+      set(.activationScale, node.inputs[1..<2])
+      set(.weightScale, node.inputs[2...])
+    case .conv, .convTranspose, .gemm, .matMul:
+      set(.weight, node.inputs.prefix(2))
+      set(.bias, node.inputs.dropFirst(2))
+    case .batchNorm, .layerNorm, .prelu: set(.weight, node.inputs.dropFirst())
+    case .binary: set(.weight, node.inputs.filter { $0.map(isArray) ?? false }[...])
+    default: break
+    }
+  }
+
+  /// Gives a role to the constants that operands come from, through conversions and changes of shape.
+  private mutating func set(_ role: Role, _ operands: ArraySlice<ValueID?>) {
+    for case var operand? in operands {
+      while let producer = graph[operand].producer, isFixed.contains(operand),
+        let source = graph[producer].inputs.first.flatMap({ $0 })
+      {
+        operand = source
+      }
+      guard graph[operand].isConstant, roles[operand] != .activationScale else { continue }
+      if role == .activationScale || roles[operand] == nil { roles[operand] = role }
+    }
+  }
+
+  private func isArray(_ id: ValueID) -> Bool {
+    guard let tensor = graph[id].constant else { return false }
+    return tensor.dtype.isFloatingPoint && tensor.count > 1
+  }
+}
+
+extension GraphAnalysis {
+  /// Whether the node multiplies by weights.
+  static func isLinear(_ op: Op) -> Bool {
+    switch op {
+    case .conv, .convTranspose, .gemm, .matMul: true
+    default: false
+    }
+  }
+
+  /// How a node computes.
+  func arithmetic(of id: NodeID) -> Arithmetic {
+    let node = graph[id]
+    guard !node.outputs.allSatisfy(isFixed.contains) else { return .other }
+    switch node.op {
+    case .conv, .convTranspose, .gemm, .matMul: return linearArithmetic(node)
+    case .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dynamicQuantize, .cast, .shape, .gather,
+      .range,
+      .constantOfShape, .reshape, .flatten, .transpose, .squeeze, .unsqueeze, .split, .slice, .expand:
+      return .other
+    default:
+      let hasQuantizedInputs = variableInputs(node).allSatisfy { isDequantized($0) }
+      let results = node.outputs.flatMap { graph.users(of: $0) }
+      let hasQuantizedOutputs = !results.isEmpty && results.allSatisfy(isQuantize)
+      if hasQuantizedInputs, hasQuantizedOutputs { return .int8 }
+      return .float(hasQuantizedInputs ? "its result is used as float" : "its input is not quantized")
+    }
+  }
+
+  private func linearArithmetic(_ node: Node) -> Arithmetic {
+    guard node.inputs.count >= 2, let weight = node.inputs[1], isFixed.contains(weight) else {
+      return .float("it multiplies two activations")
+    }
+    guard let producer = graph[weight].producer else {
+      return .float("its weights are \(graph[weight].type.dtype.name)")
+    }
+    switch graph[producer].op {
+    case .dequantizeLinear:
+      let isInteger = variableInputs(node).allSatisfy { isDequantized($0) }
+      return isInteger ? .int8 : .float("its weights are int8, its input is not quantized")
+    case .cast: return .fp16
+    default: return .float("its weights are computed")
+    }
+  }
+
+  /// The operands of a node that do not depend on constants only.
+  func variableInputs(_ node: Node) -> [ValueID] {
+    node.inputs.compactMap(\.self).filter { !isFixed.contains($0) && !isFixedBias($0) }
+  }
+
+  /// A bias dequantized by a scale that is computed while the network runs.
+  private func isFixedBias(_ id: ValueID) -> Bool {
+    guard let producer = graph[id].producer, case .dequantizeBias = graph[producer].op else { return false }
+    return true
+  }
+
+  func isDequantized(_ id: ValueID) -> Bool {
+    guard let producer = graph[id].producer, case .dequantizeLinear = graph[producer].op else { return false }
+    return true
+  }
+
+  func isQuantize(_ id: NodeID) -> Bool {
+    switch graph[id].op {
+    case .quantizeLinear: true
+    default: false
+    }
+  }
+}
