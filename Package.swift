@@ -119,7 +119,7 @@ let package = Package(
     tests("DatasetsTests", ["Datasets", "GraphIR", "BinaryIO"], exclude: ["Fixtures"]),
     tests("PassesTests", ["Passes", "Quantization", "GraphIR", "BinaryIO", "Runtime"]),
     tests("KernelsTests", ["Kernels", "CKernels"]),
-    tests("RuntimeTests", ["Runtime", "Quantization", "GraphIR", "BinaryIO"]),
+    tests("RuntimeTests", ["Runtime", "Kernels", "Quantization", "GraphIR", "BinaryIO"]),
     tests(
       "QConvertKitTests",
       ["QConvertKit", "Architectures", "Datasets", "Runtime", "Safetensors", "GraphIR", "BinaryIO"]

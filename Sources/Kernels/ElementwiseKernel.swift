@@ -68,18 +68,23 @@ package enum Pairing: Hashable, Sendable {
   case equal(count: Int)
   /// `a` is `[batch, pixels, channels]`, `b` is `[batch, channels]`.
   case channels(batch: Int, pixels: Int, channels: Int)
+  /// `b` is one number; for floats only.
+  case scalar(count: Int)
 
   var count: Int {
     switch self {
-    case .equal(let count): count
+    case .equal(let count), .scalar(let count): count
     case .channels(let batch, let pixels, let channels): batch * pixels * channels
     }
   }
+
+  package var isScalar: Bool { if case .scalar = self { true } else { false } }
 
   var secondCount: Int {
     switch self {
     case .equal(let count): count
     case .channels(let batch, _, let channels): batch * channels
+    case .scalar: 1
     }
   }
 }
@@ -113,6 +118,7 @@ package enum ElementwiseKernel {
         &params,
         context.pool
       )
+    case .scalar: preconditionFailure("bytes have no scalar operand")
     }
   }
 
@@ -138,6 +144,16 @@ package enum ElementwiseKernel {
         channels,
         left,
         right,
+        result,
+        function.value,
+        context.pool
+      )
+    case .scalar(let count):
+      unsafe qk_f32_binary_scalar_run(
+        context.isa,
+        count,
+        left,
+        right[0],
         result,
         function.value,
         context.pool
@@ -272,10 +288,33 @@ package enum ElementwiseKernel {
     )
   }
 
-  /// Copies `rows` rows of `bytes` bytes to every `stride`th byte of `y`, from its byte `start` on.
-  package static func copyRows(rows: Int, bytes: Int, _ x: Buffer, _ y: Buffer, start: Int, stride: Int) {
+  /// Copies `rows` rows of `bytes` bytes to every `stride`th byte of `y`, from its byte `start` on, through a table
+  /// of 256 entries if one is given.
+  package static func copyRows(
+    rows: Int,
+    bytes: Int,
+    _ x: Buffer,
+    _ y: Buffer,
+    start: Int,
+    stride: Int,
+    table: [UInt8]?
+  ) {
+    precondition(table.map { $0.count == 256 } ?? true)
     guard rows > 0, bytes > 0 else { return }
+    let source = unsafe x.pointer(rows * bytes)
     let target = unsafe y.pointer(start + (rows - 1) * stride + bytes) + start
-    unsafe qk_copy_rows(rows, bytes, x.pointer(rows * bytes), bytes, target, stride)
+    guard let table else {
+      unsafe qk_copy_rows(rows, bytes, source, bytes, target, stride, nil)
+      return
+    }
+    unsafe qk_copy_rows(rows, bytes, source, bytes, target, stride, table)
+  }
+
+  /// Copies `count` bytes; nothing to do where both buffers are the same.
+  package static func copy(_ count: Int, _ x: Buffer, _ y: Buffer) {
+    let source = unsafe x.pointer(count)
+    let target = unsafe y.pointer(count)
+    guard unsafe source != target, count > 0 else { return }
+    unsafe target.copyMemory(from: source, byteCount: count)
   }
 }

@@ -1,6 +1,6 @@
 internal import CKernels
 
-/// What kernels run with: threads, their scratch memory, and an instruction set. One call at a time.
+/// Threads, their scratch memory and the instruction set that kernels run with; one call at a time.
 @safe package final class KernelContext {
   package let instructionSet: InstructionSet
   package let threads: Int

@@ -13,13 +13,7 @@ final class Specialisation: Sendable {
       switch options.executor {
       case .reference: try ReferenceExecutor(program, memoryLimit: options.memoryLimit)
       case .plan:
-        throw Refusal(
-          .unsupported,
-          at: "session",
-          rule: "R6",
-          "the planned executor is not part of this build",
-          remedy: "choose the reference executor"
-        )
+        try PlanExecutor.make(program, threads: options.threads, memoryLimit: options.memoryLimit)
       }
   }
 

@@ -1,4 +1,5 @@
 import CKernels
+import TestSupport
 import Testing
 
 /// Every entry of the tables against plain loops, with remainders and extreme values.
@@ -37,8 +38,10 @@ struct MicrokernelTests {
 
   @Test("float products agree with sums in f64")
   func floatProducts() {
-    var numbers = TestNumbers(seed: 1)
-    for unsafekernel in unsafe MicrokernelTests.igemmKernels(QK_F32) {
+    var numbers = SplitMix64(seed: 1)
+    let kernels = unsafe MicrokernelTests.igemmKernels(QK_F32)
+    for index in unsafe kernels.indices {
+      let kernel = unsafe kernels[index]
       let name = unsafe String(cString: kernel.name)
       let mr = unsafe Int(kernel.mr)
       let nr = unsafe Int(kernel.nr)
@@ -71,8 +74,10 @@ struct MicrokernelTests {
 
   @Test("integer products are those of plain loops, bit for bit")
   func integerProducts() {
-    var numbers = TestNumbers(seed: 2)
-    for unsafekernel in unsafe MicrokernelTests.igemmKernels(QK_QU8) {
+    var numbers = SplitMix64(seed: 2)
+    let kernels = unsafe MicrokernelTests.igemmKernels(QK_QU8)
+    for index in unsafe kernels.indices {
+      let kernel = unsafe kernels[index]
       let name = unsafe String(cString: kernel.name)
       let mr = unsafe Int(kernel.mr)
       let nr = unsafe Int(kernel.nr)
@@ -191,8 +196,10 @@ struct MicrokernelTests {
 
   @Test("float depthwise sums agree with sums in f64")
   func floatDepthwise() {
-    var numbers = TestNumbers(seed: 3)
-    for unsafekernel in unsafe MicrokernelTests.dwconvKernels(QK_F32) {
+    var numbers = SplitMix64(seed: 3)
+    let kernels = unsafe MicrokernelTests.dwconvKernels(QK_F32)
+    for index in unsafe kernels.indices {
+      let kernel = unsafe kernels[index]
       let name = unsafe String(cString: kernel.name)
       for (channels, taps) in [(1, 1), (7, 9), (31, 9), (32, 25), (33, 4), (101, 9)] {
         let pixels = 3
@@ -219,8 +226,10 @@ struct MicrokernelTests {
 
   @Test("integer depthwise sums are those of plain loops, bit for bit")
   func integerDepthwise() {
-    var numbers = TestNumbers(seed: 4)
-    for unsafekernel in unsafe MicrokernelTests.dwconvKernels(QK_QU8) {
+    var numbers = SplitMix64(seed: 4)
+    let kernels = unsafe MicrokernelTests.dwconvKernels(QK_QU8)
+    for index in unsafe kernels.indices {
+      let kernel = unsafe kernels[index]
       let name = unsafe String(cString: kernel.name)
       for (channels, taps) in [(1, 1), (7, 9), (31, 9), (32, 25), (33, 4), (101, 9)] {
         let pixels = 3
@@ -329,7 +338,7 @@ struct IntegerTail {
   let lowest: Int32
   let highest: Int32
 
-  init(_ count: Int, _ numbers: inout TestNumbers) {
+  init(_ count: Int, _ numbers: inout SplitMix64) {
     start = (0..<count).map { _ in Int32.random(in: -40000...40000, using: &numbers) }
     scale = numbers.floats(count, in: 1e-4...0.02)
     bias = numbers.floats(count)

@@ -117,7 +117,7 @@ void qk_dw_pack(enum qk_dtype dtype, enum qk_source source_type, const void *sou
 // --- Pointwise functions
 
 // All are deterministic: the same bytes on every instruction set. Those of section 8.1 of arithmetic.md are exact;
-// sigmoid, silu, exp and tanh are within 4 ulp, or exact in the sense of section 8.2 where `exact` is set.
+// sigmoid and silu are within 4 ulp or 1e-36, or exact in the sense of section 8.2 where `exact` is set.
 enum qk_function {
   QK_IDENTITY,
   QK_RELU,
@@ -258,6 +258,8 @@ void qk_u8_binary_run(enum qk_isa isa, size_t n, const uint8_t *a, const uint8_t
                       const struct qk_u8_binary *params, struct qk_pool *pool);
 void qk_f32_binary_run(enum qk_isa isa, size_t n, const float *a, const float *b, float *out,
                        enum qk_float_binary function, struct qk_pool *pool);
+void qk_f32_binary_scalar_run(enum qk_isa isa, size_t n, const float *a, float b, float *out,
+                              enum qk_float_binary function, struct qk_pool *pool);
 // `a` is [batch, pixels, channels], `b` is [batch, channels].
 void qk_u8_binary_channels_run(enum qk_isa isa, size_t batch, size_t pixels, size_t channels, const uint8_t *a,
                                const uint8_t *b, uint8_t *out, const struct qk_u8_binary *params, struct qk_pool *pool);
@@ -278,8 +280,9 @@ void qk_dynamic_quantize_run(enum qk_isa isa, size_t n, const float *x, uint8_t 
 // to go back.
 void qk_transpose_run(size_t size, size_t batch, size_t channels, size_t pixels, const void *in, void *out,
                       struct qk_pool *pool);
-// Copies `rows` rows of `bytes` bytes.
-void qk_copy_rows(size_t rows, size_t bytes, const void *in, size_t in_stride, void *out, size_t out_stride);
+// Copies `rows` rows of `bytes` bytes, through a table of 256 entries unless that is NULL.
+void qk_copy_rows(size_t rows, size_t bytes, const void *in, size_t in_stride, void *out, size_t out_stride,
+                  const uint8_t *table);
 void qk_f32_softmax_run(enum qk_isa isa, size_t rows, size_t columns, const float *x, float *out, struct qk_pool *pool);
 
 #ifdef __cplusplus

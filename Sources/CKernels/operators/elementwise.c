@@ -49,6 +49,17 @@ void qk_f32_binary_run(enum qk_isa isa, size_t n, const float *a, const float *b
   run(n, &job, pool, binary_f32_task);
 }
 
+static void binary_f32_scalar_task(void *context, size_t index, size_t thread) {
+  QK_CHUNK
+  j->ops->binary_f32_scalar(n, (const float *)j->a + at, j->scale, (float *)j->out + at, j->function);
+}
+
+void qk_f32_binary_scalar_run(enum qk_isa isa, size_t n, const float *a, float b, float *out,
+                              enum qk_float_binary function, struct qk_pool *pool) {
+  struct job job = {.ops = qk_vector_ops(isa), .a = a, .out = out, .scale = b, .function = function};
+  run(n, &job, pool, binary_f32_scalar_task);
+}
+
 // A task is a run of pixels.
 static size_t pixels_per_task(size_t channels) { return channels >= CHUNK ? 1 : CHUNK / (channels + 1) + 1; }
 
@@ -214,8 +225,17 @@ void qk_transpose_run(size_t size, size_t batch, size_t channels, size_t pixels,
   qk_pool_run(pool, batch * qk_ceil_div(pixels, 16 * TILE), &job, transpose_task);
 }
 
-void qk_copy_rows(size_t rows, size_t bytes, const void *in, size_t in_stride, void *out, size_t out_stride) {
-  for (size_t i = 0; i < rows; i++) memcpy((char *)out + i * out_stride, (const char *)in + i * in_stride, bytes);
+void qk_copy_rows(size_t rows, size_t bytes, const void *in, size_t in_stride, void *out, size_t out_stride,
+                  const uint8_t *table) {
+  for (size_t i = 0; i < rows; i++) {
+    const uint8_t *from = (const uint8_t *)in + i * in_stride;
+    uint8_t *to = (uint8_t *)out + i * out_stride;
+    if (table == NULL) {
+      memcpy(to, from, bytes);
+      continue;
+    }
+    for (size_t j = 0; j < bytes; j++) to[j] = table[from[j]];
+  }
 }
 
 static void softmax_task(void *context, size_t index, size_t thread) {

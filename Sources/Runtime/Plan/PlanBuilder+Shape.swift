@@ -1,0 +1,112 @@
+internal import BinaryIO
+internal import GraphIR
+internal import Kernels
+
+extension PlanBuilder {
+  /// Operands joined along an axis; `tables` bring bytes to the output's parameters.
+  mutating func addConcat(axis: Int, tables: [[UInt8]?], _ step: Step) throws(Refusal) -> Bool {
+    guard let y = step.outputs.first, axis < shape(y).count else { return false }
+    let operands = step.inputs.compactMap { $0 }
+    let wanted: Layout = operands.contains { livesChannelsLast($0) } ? .channelsLast : .plain
+    let target = write(y, wanted)
+    let physicalAxis = self[target].physicalAxis(axis)
+    let size = dtype(y).size
+    let physical = self[target].physicalShape
+    let rows = physical[..<physicalAxis].reduce(1, *)
+    let stride = physical[physicalAxis...].reduce(1, *) * size
+    var start = 0
+    var parts: [(source: SlotID, bytes: Int, start: Int, table: [UInt8]?)] = []
+    for (index, operand) in operands.enumerated() {
+      let source = try read(operand, self[target].layout)
+      let bytes = rows == 0 ? 0 : self[source].byteCount / rows
+      parts.append((source, bytes, start, index < tables.count ? tables[index] : nil))
+      start += bytes
+    }
+    add("concat", reads: parts.map(\.source), writes: [target]) { (run) throws(Refusal) in
+      for part in parts {
+        ElementwiseKernel.copyRows(
+          rows: rows,
+          bytes: part.bytes,
+          run[part.source],
+          run[target],
+          start: part.start,
+          stride: stride,
+          table: part.table
+        )
+      }
+    }
+    return true
+  }
+
+  /// The same bytes under another shape.
+  mutating func addRelabel(_ table: [UInt8]?, _ step: Step) throws(Refusal) -> Bool {
+    guard let x = step.inputs[0], let y = step.outputs.first, step.outputs.count == 1 else { return false }
+    let source = try read(x, .plain)
+    let target = write(y, .plain)
+    guard self[source].byteCount == self[target].byteCount else { return false }
+    let bytes = self[source].byteCount
+    add("relabel", reads: [source], writes: [target], reusing: 0) { (run) throws(Refusal) in
+      if let table {
+        ElementwiseKernel.table(table, count: bytes, run[source], run[target], in: run.context)
+      } else {
+        ElementwiseKernel.copy(bytes, run[source], run[target])
+      }
+    }
+    return true
+  }
+
+  mutating func addPassThrough(_ kind: PassThrough, _ step: Step) throws(Refusal) -> Bool {
+    switch kind.op {
+    case .reshape, .flatten, .squeeze, .unsqueeze: try addRelabel(kind.tables.first ?? nil, step)
+    default: false
+    }
+  }
+
+  /// The kernel of a float operator, if there is one for its operands.
+  mutating func addFloat(_ op: Op, _ step: Step) throws(Refusal) -> Bool {
+    switch op {
+    case .conv(let op): return try addFloatConv(op, step)
+    case .gemm(let op): return try addFloatGemm(op, step)
+    case .matMul: return try addMatMul(step)
+    case .batchNorm(let op): return try addBatchNorm(op, step)
+    case .maxPool(let op): return try addMaxPool(op, step)
+    case .averagePool(let op): return try addAveragePool(op, step)
+    case .globalPool(let op): return try addGlobalPool(op, step)
+    case .reduce(let op): return try addReduce(op, step)
+    case .unary(let op):
+      guard let function = PointwiseFunction(op.kind) else { return false }
+      return try addActivation(function, step)
+    case .clip(let op): return try addActivation(.clip(min: op.min, max: op.max), step)
+    case .hardSigmoid(let op): return try addActivation(.hardSigmoid(alpha: op.alpha, beta: op.beta), step)
+    case .leakyRelu(let op): return try addActivation(.leakyRelu(alpha: op.alpha), step)
+    case .binary(let op): return try addFloatBinary(op, step)
+    case .softmax(let op): return try addSoftmax(op, step)
+    case .concat(let op):
+      guard let y = step.outputs.first else { return false }
+      let axis = op.axis < 0 ? op.axis + shape(y).count : op.axis
+      return try addConcat(axis: axis, tables: [], step)
+    case .reshape, .flatten, .squeeze, .unsqueeze: return try addRelabel(nil, step)
+    case .convTranspose, .layerNorm, .argMax, .gelu, .compare, .where, .prelu, .cast, .transpose, .split,
+      .slice,
+      .gather, .expand, .pad, .shape, .constantOfShape, .range, .resize, .quantizeLinear, .dequantizeLinear,
+      .dequantizeBias, .dynamicQuantize:
+      return false
+    }
+  }
+}
+
+extension PointwiseFunction {
+  /// The kernel's name of an operator; nil where there is none.
+  init?(_ kind: Unary.Kind) {
+    switch kind {
+    case .relu: self = .relu
+    case .sigmoid: self = .sigmoid
+    case .hardSwish: self = .hardSwish
+    case .silu: self = .silu
+    case .tanh, .erf, .exp, .log, .sqrt, .reciprocal, .neg, .abs, .floor, .ceil, .round, .sign, .sin, .cos,
+      .softplus,
+      .not:
+      return nil
+    }
+  }
+}

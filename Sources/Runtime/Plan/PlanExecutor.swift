@@ -1,0 +1,154 @@
+package import BinaryIO
+package import GraphIR
+internal import Kernels
+
+/// The fast executor: kernels on prepacked weights and one arena of memory.
+///
+/// `Sendable` unchecked because its working memory is shared by calls, of which the session makes one at a time.
+package final class PlanExecutor: Executor, @unchecked Sendable {
+  private let program: Program
+  private let run: PlanRun
+  private let slots: [Slot]
+  private let operations: [Operation]
+  /// Per step, the range of its operations.
+  private let ranges: [Int: Range<Int>]
+  private let inputs: [SlotID]
+  private let outputs: [Output]
+  private let constants: [ValueID: Tensor]
+  /// Bytes of the arena that holds all activations.
+  package let arenaBytes: Int
+  /// Bytes of packed weights.
+  package let weightBytes: Int
+
+  /// Where a result of the network is.
+  private enum Output {
+    case slot(SlotID)
+    case constant(Tensor)
+
+    var place: SlotID? {
+      guard case .slot(let slot) = self else { return nil }
+      return slot
+    }
+  }
+
+  /// The executor of a program: a plan, or the reference executor where shapes are known only at run time.
+  ///
+  /// - Throws: A refusal when a constant breaks a rule or memory runs out.
+  package static func make(
+    _ program: Program,
+    threads: Int,
+    memoryLimit: Int,
+    instructionSet: String? = nil
+  ) throws(Refusal) -> any Executor {
+    let set = InstructionSet.allCases.first { $0.name == instructionSet } ?? .best
+    guard let context = KernelContext(threads: threads, instructionSet: set) else {
+      throw PlanBuilder.outOfMemory("\(threads) threads")
+    }
+    var builder = PlanBuilder(program, context, memoryLimit: memoryLimit)
+    guard try builder.build() else { return try ReferenceExecutor(program, memoryLimit: memoryLimit) }
+    return try PlanExecutor(program, builder, memoryLimit: memoryLimit)
+  }
+
+  private init(_ program: Program, _ builder: PlanBuilder, memoryLimit: Int) throws(Refusal) {
+    var builder = builder
+    self.program = program
+    slots = builder.slots
+    operations = builder.operations
+    weightBytes = builder.weightBytes
+    var ranges: [Int: Range<Int>] = [:]
+    for (index, operation) in operations.enumerated() {
+      ranges[operation.step] = (ranges[operation.step]?.lowerBound ?? index)..<index + 1
+    }
+    self.ranges = ranges
+    inputs = try PlanExecutor.slots(of: program.graph.inputs, &builder)
+    var outputs: [Output] = []
+    for id in program.graph.outputs {
+      outputs.append(
+        builder.constants.isConstant(id)
+          ? .constant(try builder.constants.tensor(id)) : .slot(try builder.read(id, .plain))
+      )
+    }
+    self.outputs = outputs
+    var constants: [ValueID: Tensor] = [:]
+    for step in program.steps where step.isConstant {
+      for id in step.outputs { constants[id] = builder.constants.known(id) }
+    }
+    self.constants = constants
+
+    let layout = ArenaLayout(slots, operations, inputs: inputs, outputs: outputs.compactMap(\.place))
+    arenaBytes = layout.size
+    guard arenaBytes <= memoryLimit else {
+      throw Refusal(
+        .limit,
+        at: "activations",
+        rule: "L12",
+        "need \(arenaBytes) bytes, the memory limit is \(memoryLimit)",
+        remedy: "use a smaller input or a machine with more memory"
+      )
+    }
+    let arena = try PlanBuilder.memory(arenaBytes)
+    let scratch = operations.map(\.scratchBytes).max() ?? 0
+    guard builder.context.reserve(scratch) else { throw PlanBuilder.outOfMemory("scratch memory") }
+    run = PlanRun(
+      builder.context,
+      slots.indices.map { index in
+        builder.constantMemory[SlotID(index: index)]?.buffer
+          ?? Buffer(arena, offset: layout.offsets[index], count: builder.slots[index].byteCount)
+      }
+    )
+  }
+
+  private static func slots(
+    of ids: [ValueID],
+    _ builder: inout PlanBuilder
+  ) throws(Refusal) -> [SlotID] {
+    var result: [SlotID] = []
+    for id in ids { result.append(try builder.read(id, .plain)) }
+    return result
+  }
+
+  package func run(
+    _ inputs: [Tensor],
+    observing observed: Set<ValueID>,
+    _ observe: ValueObserver
+  ) throws(Refusal) -> [Tensor] {
+    for ((id, slot), tensor) in zip(zip(program.graph.inputs, self.inputs), inputs) {
+      unsafe tensor.bytes.withUnsafeBytes { unsafe run[slot].write($0) }
+      if observed.contains(id) { try observe(id, tensor) }
+    }
+    for (index, step) in program.steps.enumerated() {
+      for operation in operations[ranges[index] ?? 0..<0] {
+        do { try operation.body(run) } catch {
+          throw step.nodes.first.map { error.at(program.graph.label(of: $0)) } ?? error
+        }
+      }
+      guard !observed.isEmpty else { continue }
+      for id in step.outputs where observed.contains(id) { try show(id, index, observe) }
+    }
+    for operation in operations[ranges[program.steps.count] ?? 0..<0] { try operation.body(run) }
+    var results: [Tensor] = []
+    for output in outputs {
+      switch output {
+      case .constant(let tensor): results.append(tensor)
+      case .slot(let id):
+        let slot = slots[id.index]
+        results.append(try PlanBuilder.tensor(slot.dtype, slot.shape, run[id]))
+      }
+    }
+    return results
+  }
+
+  /// Hands out the value that a step has just written.
+  private func show(_ id: ValueID, _ step: Int, _ observe: ValueObserver) throws(Refusal) {
+    if let tensor = constants[id] { return try observe(id, tensor) }
+    let written = operations[ranges[step] ?? 0..<0].flatMap(\.writes).first { slots[$0.index].value == id }
+    guard let written else { return }
+    let slot = slots[written.index]
+    guard slot.layout == .channelsLast else {
+      return try observe(id, PlanBuilder.tensor(slot.dtype, slot.shape, run[written]))
+    }
+    let plain = try PlanBuilder.memory(slot.byteCount)
+    PlanBuilder.convert(slot, run[written], plain.buffer, to: .plain, in: run.context)
+    try observe(id, PlanBuilder.tensor(slot.dtype, slot.shape, plain.buffer))
+  }
+}

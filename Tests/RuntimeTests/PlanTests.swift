@@ -1,0 +1,213 @@
+import BinaryIO
+import GraphIR
+import TestSupport
+import Testing
+
+@testable import Kernels
+@testable import Runtime
+
+/// The plan against the reference executor.
+@Suite("Plan") struct PlanTests {
+  static let sets = InstructionSet.allCases.filter(\.isAvailable).map(\.name)
+
+  /// Compares all values that both executors store.
+  ///
+  /// - Parameter tolerance: Largest difference, relative to the reference's largest magnitude; 0: the same bytes.
+  static func compare(
+    _ graph: Graph,
+    seed: UInt64,
+    tolerance: Float,
+    _ label: String,
+    sets: [String] = PlanTests.sets
+  ) throws {
+    var random = SplitMix64(seed: seed)
+    let inputs = try graph.inputs.map { try random.floats(graph[$0].type.knownDims ?? [], in: -3...3) }
+    let program = try Program(graph, inputTypes: [:])
+    let watched = Set(program.steps.flatMap(\.outputs)).union(graph.inputs)
+    var expected: [ValueID: Tensor] = [:]
+    let reference = try ReferenceExecutor(program)
+    let results = try reference.run(inputs, observing: watched) { (id, tensor) throws(Refusal) in
+      expected[id] = tensor
+    }
+    for set in sets {
+      var first: [Tensor] = []
+      for threads in [1, 2] {
+        let plan = try PlanExecutor.make(program, threads: threads, memoryLimit: .max, instructionSet: set)
+        var seen: Set<ValueID> = []
+        let got = try plan.run(inputs, observing: watched) { (id, tensor) throws(Refusal) in
+          seen.insert(id)
+          let name = "\(label) \(set) \(threads) threads: \(program.graph[id].name)"
+          #expect(matches(tensor, expected[id], tolerance), "\(name)")
+        }
+        let constants = Set(program.steps.filter(\.isConstant).flatMap(\.outputs))
+        #expect(
+          seen.union(constants) == watched.union(constants),
+          "\(label) \(set): not all values were shown"
+        )
+        for (tensor, reference) in zip(got, results) {
+          #expect(matches(tensor, reference, tolerance), "\(label) \(set): outputs")
+        }
+        let again = try plan.run(inputs, observing: []) { (_, _) throws(Refusal) in }
+        for (tensor, other) in zip(got, again) {
+          #expect(matches(tensor, other, 0), "\(label) \(set): second run")
+        }
+        for (tensor, other) in zip(got, first) {
+          #expect(matches(tensor, other, 0), "\(label) \(set): threads")
+        }
+        first = got
+      }
+    }
+  }
+
+  static func matches(_ tensor: Tensor, _ reference: Tensor?, _ tolerance: Float) -> Bool {
+    guard let reference, tensor.dtype == reference.dtype, tensor.shape == reference.shape else {
+      return false
+    }
+    guard tolerance > 0, tensor.dtype == .float32 else {
+      return tensor.rawBytes == reference.rawBytes
+    }
+    let (a, b) = (tensor.elements(as: Float.self), reference.elements(as: Float.self))
+    let limit = max(b.map(abs).max() ?? 0, 1e-3) * tolerance
+    return zip(a, b).allSatisfy { abs($0 - $1) <= limit }
+  }
+
+  static func randomConv(_ draft: inout GraphDraft, _ x: ValueID) throws -> ValueID {
+    let channels = draft.shape(x)[1]
+    let axes = draft.shape(x).count - 2
+    let divisors = (1...channels).filter { channels % $0 == 0 }
+    let group = [1, 1, channels, divisors[draft.random.int(0...divisors.count - 1)]][draft.random.int(0...3)]
+    let kernel = (0..<axes).map { _ in draft.random.int(1...4) }
+    let dilations = (0..<axes).map { _ in draft.random.int(1...2) }
+    let pads = (0..<2 * axes).map { draft.random.int(0...(kernel[$0 % axes] - 1) * dilations[$0 % axes]) }
+    let activations: [Activation] = [
+      .none, .relu, .clip(min: 0, max: 6), .hardSwish, .leakyRelu(alpha: 0.1), .sigmoid, .silu,
+      .hardSigmoid(alpha: 0.2, beta: 0.5),
+    ]
+    let op = Conv(
+      strides: (0..<axes).map { _ in draft.random.int(1...3) },
+      pads: pads,
+      dilations: dilations,
+      group: group,
+      activation: activations[draft.random.int(0...activations.count - 1)]
+    )
+    return try draft.conv(x, outputs: group * draft.random.int(1...9), kernel: kernel, op)
+  }
+
+  @Test("Convolutions of random shapes agree", arguments: GraphDraft.Scheme.allCases)
+  func convolutions(_ scheme: GraphDraft.Scheme) throws {
+    for seed in UInt64(1)...25 {
+      var draft = GraphDraft(seed: seed, scheme)
+      let axes = draft.random.int(1...2)
+      let shape = [draft.random.int(1...2), [1, 3, 4, 8, 18, 33][draft.random.int(0...5)]]
+      let spatial = (0..<axes).map { _ in draft.random.int(8...14) }
+      let x = draft.graph.addInput("x", TensorType(.float32, known: shape + spatial))
+      let y = try PlanTests.randomConv(&draft, draft.stubs(x))
+      draft.graph.addOutput(y)
+      let tolerance: Float = scheme == .staticInteger ? 0 : 1e-5
+      try PlanTests.compare(draft.graph, seed: seed, tolerance: tolerance, "\(scheme) seed \(seed)")
+    }
+  }
+
+  @Test("Steps without a kernel run as the reference runs them, in the graph's layout")
+  func fallback() throws {
+    var draft = GraphDraft(seed: 5)
+    let x = draft.graph.addInput("x", TensorType(.float32, known: [1, 6, 8, 8]))
+    let plain = Conv(strides: [1, 1], pads: [1, 1, 1, 1], dilations: [1, 1])
+    let a = try draft.conv(x, outputs: 6, kernel: [3, 3], plain)
+    let b = try draft.node(.transpose(Transpose(perm: [0, 1, 3, 2])), [a])
+    let c = try draft.node(.binary(Binary(.add)), [a, b])
+    let d = try draft.node(.pad(Pad(pads: [0, 0, 1, 1, 0, 0, 1, 1], mode: .reflect)), [c])
+    let e = try draft.conv(d, outputs: 4, kernel: [3, 3], plain)
+    let f = try draft.node(.reduce(Reduce(.mean, axes: [1], keepDims: true)), [e])
+    let g = try draft.node(.binary(Binary(.mul)), [e, f])
+    let h = try draft.node(.softmax(Softmax(axis: 1)), [g])
+    draft.graph.addOutput(h)
+    draft.graph.addOutput(a)
+    try PlanTests.compare(draft.graph, seed: 6, tolerance: 1e-5, "fallback")
+  }
+
+  @Test("A network of blocks agrees", arguments: GraphDraft.Scheme.allCases)
+  func network(_ scheme: GraphDraft.Scheme) throws {
+    var draft = GraphDraft(seed: 7, scheme)
+    let x = draft.graph.addInput("x", TensorType(.float32, known: [2, 3, 19, 17]))
+    func conv(_ stride: Int, group: Int = 1, pad: Int = 1, _ activation: Activation = .none) -> Conv {
+      Conv(
+        strides: [stride, stride],
+        pads: [pad, pad, pad, pad],
+        dilations: [1, 1],
+        group: group,
+        activation: activation
+      )
+    }
+    let stem = try draft.conv(draft.stubs(x), outputs: 16, kernel: [3, 3], conv(2, .clip(min: 0, max: 6)))
+    let pooled = try draft.node(
+      .maxPool(MaxPool(kernel: [3, 3], strides: [1, 1], pads: [1, 1, 1, 1], dilations: [1, 1])),
+      [stem]
+    )
+    let wide = try draft.conv(draft.stubs(pooled), outputs: 40, kernel: [1, 1], conv(1, pad: 0, .relu))
+    let deep = try draft.conv(wide, outputs: 40, kernel: [3, 3], conv(1, group: 40, .relu))
+    let narrow = try draft.conv(deep, outputs: 16, kernel: [1, 1], conv(1, pad: 0))
+    let sum = try draft.stubs(draft.node(.binary(Binary(.add)), [narrow, stem]))
+    let branch = try draft.conv(sum, outputs: 7, kernel: [3, 3], conv(1, .relu))
+    let joined = try draft.stubs(draft.node(.concat(Concat(axis: 1)), [sum, branch]))
+    let mean = try draft.stubs(draft.node(.globalPool(GlobalPool(.average)), [joined]))
+    let gate = try draft.conv(
+      mean,
+      outputs: 23,
+      kernel: [1, 1],
+      conv(1, pad: 0, .hardSigmoid(alpha: 0.2, beta: 0.5))
+    )
+    let scaled = try draft.stubs(draft.node(.binary(Binary(.mul)), [joined, gate]))
+    let window = AveragePool(kernel: [2, 2], strides: [2, 2], pads: [0, 0, 1, 1], dilations: [1, 1])
+    let small = try draft.stubs(draft.node(.averagePool(window), [scaled]))
+    let flat = try draft.node(.flatten(Flatten(axis: 1)), [small])
+    let logits = try draft.gemm(draft.stubs(flat), outputs: 10)
+    draft.graph.addOutput(try draft.node(.softmax(Softmax(axis: -1)), [logits]))
+    draft.graph.addOutput(logits)
+    try PlanTests.compare(
+      draft.graph,
+      seed: 8,
+      tolerance: scheme == .staticInteger ? 1e-6 : 2e-3,
+      "\(scheme)"
+    )
+  }
+
+  @Test("Blocks that live at the same time do not overlap")
+  func memoryPlanner() {
+    var random = SplitMix64(seed: 9)
+    for _ in 0..<50 {
+      let blocks = (0..<random.int(1...40)).map { _ in
+        let start = random.int(0...30)
+        return MemoryPlanner.Block(bytes: random.int(0...5000), lifetime: start...start + random.int(0...10))
+      }
+      let (offsets, size) = MemoryPlanner.place(blocks)
+      for i in blocks.indices {
+        #expect(offsets[i] % 64 == 0 && offsets[i] + blocks[i].bytes <= size)
+        for j in 0..<i where blocks[i].lifetime.overlaps(blocks[j].lifetime) {
+          let disjoint =
+            offsets[i] + blocks[i].bytes <= offsets[j] || offsets[j] + blocks[j].bytes <= offsets[i]
+          #expect(disjoint)
+        }
+      }
+    }
+  }
+
+  @Test("Activations beyond the memory limit are refused")
+  func memoryLimit() throws {
+    var draft = GraphDraft(seed: 10)
+    let x = draft.graph.addInput("x", TensorType(.float32, known: [1, 3, 64, 64]))
+    draft.graph.addOutput(try draft.node(.unary(Unary(.relu)), [x]))
+    let program = try Program(draft.graph, inputTypes: [:])
+    let refusal = #expect(throws: Refusal.self) {
+      try PlanExecutor.make(program, threads: 1, memoryLimit: 1000)
+    }
+    #expect(refusal?.rule == "L12")
+  }
+}
+
+extension Tensor {
+  /// The bytes.
+  fileprivate var rawBytes: [UInt8] {
+    unsafe bytes.withUnsafeBytes { unsafe Array($0) }
+  }
+}
