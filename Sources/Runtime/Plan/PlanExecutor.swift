@@ -152,3 +152,38 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
     try observe(id, PlanBuilder.tensor(slot.dtype, slot.shape, plain.buffer))
   }
 }
+
+extension PlanExecutor {
+  /// The time of one kernel call.
+  package struct Timing: Sendable {
+    /// Index of the step in the program.
+    package let step: Int
+    package let name: String
+    /// The least of the runs.
+    package var milliseconds: Double
+  }
+
+  /// Runs the plan and times each operation, in order of execution.
+  ///
+  /// - Parameters:
+  ///   - inputs: As for `run`.
+  ///   - runs: How often, at least once.
+  /// - Throws: As `run`.
+  package func profile(_ inputs: [Tensor], runs: Int) throws(Refusal) -> [Timing] {
+    for (slot, tensor) in zip(self.inputs, inputs) {
+      unsafe tensor.bytes.withUnsafeBytes { unsafe run[slot].write($0) }
+    }
+    var timings = operations.map { Timing(step: $0.step, name: $0.name, milliseconds: .infinity) }
+    let clock = ContinuousClock()
+    for _ in 0..<runs {
+      for (index, operation) in operations.enumerated() {
+        let start = clock.now
+        try operation.body(run)
+        let (seconds, attoseconds) = (clock.now - start).components
+        let milliseconds = Double(seconds) * 1e3 + Double(attoseconds) / 1e15
+        timings[index].milliseconds = min(timings[index].milliseconds, milliseconds)
+      }
+    }
+    return timings
+  }
+}
