@@ -120,15 +120,13 @@ extension Tensor {
     in allocator: StorageAllocator
   ) throws(Refusal) -> Tensor {
     try unsafe Tensor.build(.float32, shape, as: Float.self, in: allocator) { (out) in
-      unsafe withElements(as: Float.self) { (source) in
-        for row in 0..<layout.outer {
-          let group = row / rowsPerGroup * layout.channels
-          for channel in 0..<layout.channels {
-            let factor = factors[group + channel]
-            let first = (row * layout.channels + channel) * layout.inner
-            for index in first..<(first + layout.inner) {
-              unsafe out[index] = unsafe Float(Double(source[index]) * factor)
-            }
+      unsafe forEachBlock(of: Float.self) { (block, start) in
+        layout.forEachRun(in: start..<(start + block.count)) { (run, row, channel) in
+          let first = row / rowsPerGroup * layout.channels + channel
+          let isPerElement = layout.inner == 1
+          for (step, index) in run.enumerated() {
+            let factor = factors[isPerElement ? first + step : first]
+            unsafe out[index] = unsafe Float(Double(block[index - start]) * factor)
           }
         }
       }

@@ -22,6 +22,27 @@ package struct ChannelLayout: Hashable, Sendable {
     )
   }
 
+  /// Splits a run of elements where the channel changes.
+  ///
+  /// - Parameters:
+  ///   - range: Indices of elements.
+  ///   - body: Takes a part of the range, its row, and its first channel. Where ``inner`` is 1, each next element belongs
+  ///     to the next channel; otherwise all belong to the same one.
+  @inline(__always)
+  package func forEachRun(in range: Range<Int>, _ body: (Range<Int>, _ row: Int, _ channel: Int) -> Void) {
+    let rowLength = channels * inner
+    guard rowLength > 0 else { return }
+    var start = range.lowerBound
+    while start < range.upperBound {
+      let (row, position) = start.quotientAndRemainder(dividingBy: rowLength)
+      let (channel, offset) = position.quotientAndRemainder(dividingBy: inner)
+      let length = inner == 1 ? channels - channel : inner - offset
+      let end = min(start + length, range.upperBound)
+      body(start..<end, row, channel)
+      start = end
+    }
+  }
+
   private init(outer: Int, channels: Int, inner: Int) {
     self.outer = outer
     self.channels = channels

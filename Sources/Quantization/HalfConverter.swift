@@ -24,13 +24,11 @@ package enum HalfConverter {
     in allocator: StorageAllocator = .heap
   ) throws(Refusal) -> HalfConversion? {
     precondition(weight.dtype == .float32)
-    let (peak, subnormal) = unsafe weight.withElements(as: UInt32.self) {
-      unsafe survey($0)
-    }
+    let (peak, subnormal) = survey(weight)
     guard peak < HalfConverter.overflow.bitPattern else { return nil }
     let values = try unsafe Tensor.build(.float16, weight.shape, as: Float16.self, in: allocator) { (out) in
-      unsafe weight.withElements(as: Float.self) { (source) in
-        for index in source.indices { unsafe out[index] = unsafe Float16(source[index]) }
+      unsafe weight.forEachBlock(of: Float.self) { (block, start) in
+        for index in block.indices { unsafe out[start + index] = unsafe Float16(block[index]) }
       }
     }
     return HalfConversion(values: values, subnormal: subnormal)
@@ -40,14 +38,16 @@ package enum HalfConverter {
   private static let overflow: Float = 65_520
 
   /// The bits of the largest magnitude, and how many values lose precision or vanish.
-  private static func survey(_ bits: UnsafeBufferPointer<UInt32>) -> (peak: UInt32, subnormal: Int) {
+  private static func survey(_ weight: Tensor) -> (peak: UInt32, subnormal: Int) {
     let leastNormal = Float(Float16.leastNormalMagnitude).bitPattern
     var peak: UInt32 = 0
     var subnormal = 0
-    for index in bits.indices {
-      let magnitude = unsafe bits[index] & 0x7FFF_FFFF
-      peak = max(peak, magnitude)
-      subnormal &+= magnitude != 0 && magnitude < leastNormal ? 1 : 0
+    unsafe weight.forEachBlock(of: UInt32.self) { (bits, _) in
+      for index in bits.indices {
+        let magnitude = unsafe bits[index] & 0x7FFF_FFFF
+        peak = max(peak, magnitude)
+        subnormal &+= magnitude != 0 && magnitude < leastNormal ? 1 : 0
+      }
     }
     return (peak, subnormal)
   }

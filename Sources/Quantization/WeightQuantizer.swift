@@ -51,7 +51,7 @@ package enum WeightQuantizer {
       throw refusal("K1", "the weight needs a scale above 2^64")
     }
     let values = try unsafe Tensor.build(.int8, weight.shape, as: Int8.self, in: allocator) { (out) in
-      unsafe weight.withElements(as: Float.self) { unsafe round($0, into: out, layout, scales) }
+      unsafe round(weight, into: out, layout, scales)
     }
     return QuantizedWeight(
       values: values,
@@ -64,23 +64,18 @@ package enum WeightQuantizer {
   /// The largest magnitude of each channel; infinity where one is NaN or infinite.
   package static func absoluteMaxima(_ weight: Tensor, _ layout: ChannelLayout) -> [Float] {
     var peaks = [UInt32](repeating: 0, count: layout.channels)
-    unsafe weight.withElements(as: UInt32.self) { (bits) in
-      unsafe peaks.withUnsafeMutableBufferPointer { (peaks) in
-        for row in 0..<layout.outer {
-          let start = row * layout.channels * layout.inner
+    unsafe peaks.withUnsafeMutableBufferPointer { (peaks) in
+      unsafe weight.forEachBlock(of: UInt32.self) { (bits, start) in
+        layout.forEachRun(in: start..<(start + bits.count)) { (run, _, channel) in
           if layout.inner == 1 {
-            for channel in 0..<layout.channels {
-              unsafe peaks[channel] = unsafe max(peaks[channel], bits[start + channel] & 0x7FFF_FFFF)
+            for (step, index) in run.enumerated() {
+              let magnitude = unsafe bits[index - start] & 0x7FFF_FFFF
+              unsafe peaks[channel + step] = unsafe max(peaks[channel + step], magnitude)
             }
           } else {
-            for channel in 0..<layout.channels {
-              let first = start + channel * layout.inner
-              var peak = unsafe peaks[channel]
-              for index in first..<(first + layout.inner) {
-                peak = unsafe max(peak, bits[index] & 0x7FFF_FFFF)
-              }
-              unsafe peaks[channel] = peak
-            }
+            var peak = unsafe peaks[channel]
+            for index in run { peak = unsafe max(peak, bits[index - start] & 0x7FFF_FFFF) }
+            unsafe peaks[channel] = peak
           }
         }
       }
@@ -105,25 +100,20 @@ package enum WeightQuantizer {
 
   /// Writes `clamp(rne(w / scale), -127, 127)`.
   private static func round(
-    _ weight: UnsafeBufferPointer<Float>,
+    _ weight: Tensor,
     into out: UnsafeMutableBufferPointer<Int8>,
     _ layout: ChannelLayout,
     _ scales: [Float]
   ) {
-    for row in 0..<layout.outer {
-      let start = row * layout.channels * layout.inner
-      if layout.inner == 1 {
-        for channel in 0..<layout.channels {
-          let index = start + channel
-          unsafe out[index] = unsafe nearest(weight[index] / scales[channel])
-        }
-      } else {
-        for channel in 0..<layout.channels {
-          let first = start + channel * layout.inner
-          let scale = scales[channel]
-          for index in first..<(first + layout.inner) {
-            unsafe out[index] = unsafe nearest(weight[index] / scale)
+    unsafe weight.forEachBlock(of: Float.self) { (block, start) in
+      layout.forEachRun(in: start..<(start + block.count)) { (run, _, channel) in
+        if layout.inner == 1 {
+          for (step, index) in run.enumerated() {
+            unsafe out[index] = unsafe nearest(block[index - start] / scales[channel + step])
           }
+        } else {
+          let scale = scales[channel]
+          for index in run { unsafe out[index] = unsafe nearest(block[index - start] / scale) }
         }
       }
     }
