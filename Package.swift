@@ -114,7 +114,7 @@ let package = Package(
       ["Architectures", "Safetensors", "GraphIR", "BinaryIO"],
       exclude: ["Fixtures"]
     ),
-    tests("QModelFormatTests", ["QModelFormat", "GraphIR", "BinaryIO"]),
+    tests("QModelFormatTests", ["QModelFormat", "GraphIR", "BinaryIO"], exclude: ["Fixtures"]),
     tests("QuantizationTests", ["Quantization", "GraphIR", "BinaryIO"]),
     tests("DatasetsTests", ["Datasets", "GraphIR", "BinaryIO"], exclude: ["Fixtures"]),
     tests("PassesTests", ["Passes", "Quantization", "GraphIR", "BinaryIO", "Runtime"]),
@@ -122,7 +122,10 @@ let package = Package(
     tests("RuntimeTests", ["Runtime", "Kernels", "Quantization", "GraphIR", "BinaryIO"]),
     tests(
       "QConvertKitTests",
-      ["QConvertKit", "Architectures", "Datasets", "Runtime", "Safetensors", "GraphIR", "BinaryIO"]
+      [
+        "QConvertKit", "Architectures", "Datasets", "QModelFormat", "Runtime", "Safetensors", "GraphIR",
+        "BinaryIO",
+      ]
     ),
     tests("QConvertEndToEndTests", []),
   ],

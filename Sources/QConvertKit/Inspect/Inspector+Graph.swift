@@ -48,8 +48,18 @@ extension Inspector {
       architecture: metadata[MetadataKey.architecture],
       preprocessing: metadata[MetadataKey.preprocessing],
       checksums: [:],
-      notes: []
+      notes: batchNotes(graph)
     )
+  }
+
+  /// Says so when the activations' size is for another batch than 1.
+  private static func batchNotes(_ graph: Graph) -> [String] {
+    graph.inputs.compactMap { id in
+      let type = graph[id].type
+      guard type.rank >= 2, let batch = type.dims[0].value, batch != 1 else { return nil }
+      return
+        "input \(Refusal.quoted(graph[id].name)) has a first extent of \(batch), which activations are for"
+    }
   }
 
   private typealias Row = (row: InspectReport.TensorRow, dtype: DType, elements: Int, role: String)
