@@ -33,7 +33,12 @@ struct Calibrator {
   ) throws(Refusal) -> (ActivationRanges, Summary) {
     guard dataset.count > 0 else {
       throw Refusal(
-        .invalid, at: "calibration data", rule: "K7", "holds no sample", remedy: "give a folder with images or arrays")
+        .invalid,
+        at: "calibration data",
+        rule: "K7",
+        "holds no sample",
+        remedy: "give a folder with images or arrays"
+      )
     }
     let targets = QuantizationTargets.activationValues(graph)
     var observers = targets.map { _ in observer.makeObserver(alpha: alpha) }
@@ -49,7 +54,11 @@ struct Calibrator {
     var ranges = ActivationRanges()
     for (id, observer) in zip(targets, observers) { try ranges.set(graph[id].name, from: observer) }
     let summary = Summary(
-      observer: observer.rawValue, samples: dataset.count, data: dataset.summary, digest: try dataset.digest())
+      observer: observer.rawValue,
+      samples: dataset.count,
+      data: dataset.summary,
+      digest: try dataset.digest()
+    )
     return (ranges, summary)
   }
 }

@@ -52,7 +52,8 @@ public struct ConvertOptions: Sendable {
       scheme: ConvertScheme(rawValue: precision.rawValue) ?? .fp32,
       granularity: isPerChannel ? .perChannel : .perTensor,
       activations: activations,
-      relu6: Relu6Policy(rawValue: relu6) ?? .clamp)
+      relu6: Relu6Policy(rawValue: relu6) ?? .clamp
+    )
   }
 
   /// For metadata and reports, such as `int8 per-channel static`.

@@ -53,7 +53,8 @@ public struct ConvertReport: Codable, Sendable {
     if let calibration { lines.append("  calibration      \(calibration)") }
     lines.append("  passes           \(passes.map(\.name).joined(separator: ", "))")
     lines.append(
-      "  took             \(decimals(seconds, 2)) s, at most \(byteText(peakRSSBytes)) resident")
+      "  took             \(decimals(seconds, 2)) s, at most \(byteText(peakRSSBytes)) resident"
+    )
     return lines.joined(separator: "\n")
   }
 }

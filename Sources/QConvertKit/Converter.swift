@@ -3,8 +3,8 @@ internal import Datasets
 internal import Glibc
 internal import GraphIR
 internal import Passes
-internal import Quantization
 internal import QModelFormat
+internal import Quantization
 internal import Runtime
 internal import Safetensors
 
@@ -54,11 +54,19 @@ public enum Converter {
     try writer.write(rewriting.graph)
     let seconds = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1000
     return ConvertReport(
-      rewriting, input: input, output: output, inspection: try QConvert.inspect(output), seconds: seconds, options)
+      rewriting,
+      input: input,
+      output: output,
+      inspection: try QConvert.inspect(output),
+      seconds: seconds,
+      options
+    )
   }
 
   private static func refuseQuantized(
-    _ graph: Graph, _ input: String, _ options: ConvertOptions
+    _ graph: Graph,
+    _ input: String,
+    _ options: ConvertOptions
   ) throws(Refusal) {
     guard options.precision != .fp32 else { return }
     let quantized = graph.order.first { id in
@@ -69,20 +77,31 @@ public enum Converter {
     }
     guard let quantized else { return }
     throw Refusal(
-      .unsupported, file: input, at: graph.label(of: quantized), rule: "C1",
-      "the network is quantized already", remedy: "convert from the float original, or leave out --\(options.precision.rawValue)")
+      .unsupported,
+      file: input,
+      at: graph.label(of: quantized),
+      rule: "C1",
+      "the network is quantized already",
+      remedy: "convert from the float original, or leave out --\(options.precision.rawValue)"
+    )
   }
 
   private static func refuseNonFinite(
-    _ graph: Graph, _ input: String, _ options: ConvertOptions
+    _ graph: Graph,
+    _ input: String,
+    _ options: ConvertOptions
   ) throws(Refusal) {
     guard options.precision != .fp32, !options.allowsNonFinite,
       let found = GraphValidator.nonFiniteConstants(graph).first
     else { return }
     throw Refusal(
-      .invalid, file: input, at: "tensor \(Refusal.quoted(found.name))", rule: "O36",
+      .invalid,
+      file: input,
+      at: "tensor \(Refusal.quoted(found.name))",
+      rule: "O36",
       "holds \(found.count) values that are NaN or infinite",
-      remedy: "repair the checkpoint, or give --allow-nonfinite to quantize all the same")
+      remedy: "repair the checkpoint, or give --allow-nonfinite to quantize all the same"
+    )
   }
 
   private static func folder(of path: String) -> String {

@@ -21,13 +21,23 @@ struct ModelWriter {
       format = .safetensors
       guard !compress else {
         throw Refusal(
-          .usage, file: path, at: "output", rule: "C3", "the safetensors format has no compressed tensors",
-          remedy: "leave out --compress, or write a .qmodel")
+          .usage,
+          file: path,
+          at: "output",
+          rule: "C3",
+          "the safetensors format has no compressed tensors",
+          remedy: "leave out --compress, or write a .qmodel"
+        )
       }
     } else {
       throw Refusal(
-        .usage, file: path, at: "output", rule: "C2", "its extension names no format that can be written",
-        remedy: "let it end in .qmodel or .safetensors")
+        .usage,
+        file: path,
+        at: "output",
+        rule: "C2",
+        "its extension names no format that can be written",
+        remedy: "let it end in .qmodel or .safetensors"
+      )
     }
   }
 

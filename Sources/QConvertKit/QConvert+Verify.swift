@@ -37,7 +37,9 @@ extension QConvert {
   ) throws -> VerifyReport {
     let left = try Loader.load(reference, architecture: architecture)
     let right = try Loader.load(candidate, architecture: architecture)
-    let declared = data.preprocessing ?? right.metadata[MetadataKey.preprocessing] ?? left.metadata[MetadataKey.preprocessing]
+    let declared =
+      data.preprocessing ?? right.metadata[MetadataKey.preprocessing]
+      ?? left.metadata[MetadataKey.preprocessing]
     let preprocessing = try declared.map { (text) throws(Refusal) in try Preprocessing.parse(text) }
     let inputs = ModelInput.inputs(of: left)
     var dataset: Dataset
@@ -49,6 +51,11 @@ extension QConvert {
       dataset = try Dataset.synthetic(for: inputs, preprocessing: preprocessing, count: data.samples ?? 16)
     }
     return try Verifier.verify(
-      reference: left, candidate: right, dataset: dataset, options: options, progress: progress)
+      reference: left,
+      candidate: right,
+      dataset: dataset,
+      options: options,
+      progress: progress
+    )
   }
 }

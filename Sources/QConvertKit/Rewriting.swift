@@ -34,8 +34,10 @@ struct Rewriting {
 
   mutating func run() throws(Refusal) {
     var context = PassContext(
-      options: options.passOptions, allocator: allocator,
-      evaluate: { (op, operands) throws(Refusal) in try Reference.evaluate(op: op, inputs: operands) })
+      options: options.passOptions,
+      allocator: allocator,
+      evaluate: { (op, operands) throws(Refusal) in try Reference.evaluate(op: op, inputs: operands) }
+    )
     try step(Pipelines.float, &context)
     if options.precision == .int8, let data = options.calibrationData {
       context.ranges = try calibrate(data)
@@ -56,8 +58,10 @@ struct Rewriting {
     var dataset = try Dataset.open(data, for: ModelInput.inputs(of: graph), preprocessing: preprocessing)
     if let limit = options.calibrationSamples { dataset = dataset.spread(limit) }
     let calibrator = Calibrator(
-      observer: ObserverKind(rawValue: options.observer) ?? .minMax, alpha: Double(options.alpha),
-      threads: options.threads)
+      observer: ObserverKind(rawValue: options.observer) ?? .minMax,
+      alpha: Double(options.alpha),
+      threads: options.threads
+    )
     let (ranges, summary) = try calibrator.calibrate(graph, on: dataset) { progress(.calibrated($0, of: $1)) }
     calibration = summary
     return ranges

@@ -16,7 +16,8 @@ extension Session {
   ///   - path: The file; all checksums are verified.
   ///   - options: How it runs.
   /// - Throws: A refusal naming the file when it is damaged or cannot run.
-  public convenience init(contentsOf path: String, options: SessionOptions = SessionOptions()) throws(Refusal) {
+  public convenience init(contentsOf path: String, options: SessionOptions = SessionOptions()) throws(Refusal)
+  {
     do {
       try self.init(QModelReader.read(path), options: options)
     } catch {

@@ -30,8 +30,12 @@ extension Tensor {
   private static func checkCount(_ count: Int, _ shape: [Int]) throws(Refusal) {
     guard Checked.product(shape) == count else {
       throw Refusal(
-        .usage, at: "tensor", rule: "R4", "\(count) elements do not fill the shape \(shape)",
-        remedy: "give as many elements as the product of the extents")
+        .usage,
+        at: "tensor",
+        rule: "R4",
+        "\(count) elements do not fill the shape \(shape)",
+        remedy: "give as many elements as the product of the extents"
+      )
     }
   }
 }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import QConvertKit
 
-/// `qconvert IN OUT`
+/// The subcommand that `qconvert IN OUT` means.
 struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert",
@@ -9,7 +9,8 @@ struct ConvertCommand: ParsableCommand {
     discussion: """
       BatchNorm is folded, activations are fused, exporters' leftovers vanish; then weights and activations are
       quantized. The result is verified before it replaces OUT. The same input and flags give the same bytes.
-      """)
+      """
+  )
 
   @Argument(help: "An .onnx model, a .safetensors checkpoint, or a .qmodel.")
   var input: String
@@ -26,7 +27,9 @@ struct ConvertCommand: ParsableCommand {
   @OptionGroup(title: "Passes")
   var passes: PassFlags
 
-  @Option(help: ArgumentHelp("Architecture of a bare checkpoint, if it is not recognised.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp("Architecture of a bare checkpoint, if it is not recognised.", valueName: "name")
+  )
   var arch: String?
 
   @Flag(help: "Deflate the tensors: smaller on disk, but not mappable.")
@@ -94,7 +97,10 @@ struct QuantizationFlags: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Observe activation ranges on DATA: a folder of images, .npz, .npy or .safetensors.", valueName: "data"))
+      "Observe activation ranges on DATA: a folder of images, .npz, .npy or .safetensors.",
+      valueName: "data"
+    )
+  )
   var calibrate: String?
 
   @Option(help: ArgumentHelp("Use at most this many calibration samples, spread evenly.", valueName: "n"))
@@ -103,13 +109,23 @@ struct QuantizationFlags: ParsableArguments {
   @Flag(help: "Quantize activations with the range of each input, while running. The default without data.")
   var dynamic = false
 
-  @Option(help: ArgumentHelp("How ranges are observed: \(ConvertOptions.observerNames.joined(separator: ", ")).", valueName: "name"))
+  @Option(
+    help: ArgumentHelp(
+      "How ranges are observed: \(ConvertOptions.observerNames.joined(separator: ", ")).",
+      valueName: "name"
+    )
+  )
   var observer: String = ConvertOptions.observerNames.first ?? ""
 
   @Option(help: ArgumentHelp("Weight of the new sample in a moving average.", valueName: "0...1"))
   var alpha: Float = 0.05
 
-  @Option(help: ArgumentHelp("ReLU6: clamp (exact), swap (plain ReLU, reports what exceeded 6), keep.", valueName: "policy"))
+  @Option(
+    help: ArgumentHelp(
+      "ReLU6: clamp (exact), swap (plain ReLU, reports what exceeded 6), keep.",
+      valueName: "policy"
+    )
+  )
   var relu6: String = "clamp"
 
   @Flag(name: .customLong("allow-nonfinite"), help: "Quantize although weights hold NaN or infinity.")

@@ -1,16 +1,19 @@
 import ArgumentParser
 import QConvertKit
 
-/// `qconvert inspect FILE`
+/// The subcommand that looks into a file.
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
-    abstract: "Show sizes on disk and in memory to the byte, number formats, and what was done to a network.")
+    abstract: "Show sizes on disk and in memory to the byte, number formats, and what was done to a network."
+  )
 
   @Argument(help: "A .qmodel, .onnx or .safetensors file.")
   var file: String
 
-  @Option(help: ArgumentHelp("Architecture of a bare checkpoint, if it is not recognised.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp("Architecture of a bare checkpoint, if it is not recognised.", valueName: "name")
+  )
   var arch: String?
 
   @Flag(help: "Print one JSON object instead of text.")

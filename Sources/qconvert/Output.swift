@@ -16,7 +16,10 @@ enum Output {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+      positiveInfinity: "inf",
+      negativeInfinity: "-inf",
+      nan: "nan"
+    )
     result(String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 
@@ -24,7 +27,9 @@ enum Output {
     let bytes = Array(text.utf8)
     var offset = 0
     while offset < bytes.count {
-      let written = unsafe bytes[offset...].withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      let written = unsafe bytes[offset...].withUnsafeBytes {
+        unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
+      }
       if written < 0 && errno == EINTR { continue }
       guard written > 0 else {
         if descriptor == STDOUT_FILENO { exit(1) }

@@ -3,10 +3,20 @@ import QConvertKit
 
 /// How images become inputs, declared on the command line.
 struct PreprocessingOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Named preprocessing: imagenet (resize 256, crop 224, /255, mean, std).", valueName: "preset"))
+  @Option(
+    help: ArgumentHelp(
+      "Named preprocessing: imagenet (resize 256, crop 224, /255, mean, std).",
+      valueName: "preset"
+    )
+  )
   var preprocess: String?
 
-  @Option(help: ArgumentHelp("Resize the shorter side to N, or to HxW, bilinear with antialiasing.", valueName: "pixels"))
+  @Option(
+    help: ArgumentHelp(
+      "Resize the shorter side to N, or to HxW, bilinear with antialiasing.",
+      valueName: "pixels"
+    )
+  )
   var resize: String?
 
   @Option(help: ArgumentHelp("Crop the centre to NxN, or to HxW.", valueName: "pixels"))

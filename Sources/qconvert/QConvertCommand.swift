@@ -33,7 +33,8 @@ struct QConvertCommand: ParsableCommand {
       """,
     version: QConvert.version,
     subcommands: [ConvertCommand.self, InspectCommand.self, VerifyCommand.self, RunCommand.self],
-    defaultSubcommand: ConvertCommand.self)
+    defaultSubcommand: ConvertCommand.self
+  )
 
   static func main() {
     QConvert.prepareProcess()

@@ -1,7 +1,7 @@
 import ArgumentParser
 import QConvertKit
 
-/// `qconvert verify REFERENCE CANDIDATE`
+/// The subcommand that compares two networks.
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
@@ -10,7 +10,8 @@ struct VerifyCommand: ParsableCommand {
       DATA is a folder of images in class subfolders or with a labels.csv, an .npz, .npy or .safetensors whose arrays
       are named like the inputs. Without DATA both run on seeded inputs made from the declared preprocessing; that
       tells whether outputs agree, not whether they are right. Exit code 1 when a threshold is missed.
-      """)
+      """
+  )
 
   @Argument(help: "The network to compare with.")
   var reference: String
@@ -36,7 +37,9 @@ struct VerifyCommand: ParsableCommand {
   @Flag(help: "Compare the layers, too, and point out the first that falls below 20 dB.")
   var perLayer = false
 
-  @Option(help: ArgumentHelp("Architecture of a bare checkpoint, if it is not recognised.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp("Architecture of a bare checkpoint, if it is not recognised.", valueName: "name")
+  )
   var arch: String?
 
   @Option(help: ArgumentHelp("Threads; all processors unless given.", valueName: "n"))
@@ -63,7 +66,11 @@ struct VerifyCommand: ParsableCommand {
     thresholds.apply(to: &options)
     let bar = ProgressBar("verifying")
     let report = try QConvert.verify(
-      reference, candidate, data: selection, options: options, architecture: arch
+      reference,
+      candidate,
+      data: selection,
+      options: options,
+      architecture: arch
     ) { bar.update($0, of: $1) }
     bar.finish()
     if json { try Output.json(report) } else { Output.result(report.text) }

@@ -42,13 +42,13 @@ private func convert(
   let (name, type) = (graph[id].name, graph[id].type)
   let place = "constant \(Refusal.quoted(name))"
   guard let result = try HalfConverter.convert(tensor, in: context.allocator) else {
-    context.remark(.missed, at: place, "stays f32: it holds a value beyond 65504, NaN or infinity")
+    context.remark(.warning, at: place, "stays f32: it holds a value beyond 65504, NaN or infinity")
     return false
   }
   tensor.releasePages()
   result.values.releasePages()
   if result.subnormal > 0 {
-    context.remark(.warning, at: place, "\(result.subnormal) of \(tensor.count) values lost precision near 0")
+    context.remark(.applied, at: place, "\(result.subnormal) of \(tensor.count) values lost precision near 0")
   }
   graph.setConstant(result.values, of: id)
   let cast = graph.addNode(

@@ -30,7 +30,7 @@ struct ModelPair {
         "the models take batches of \(fixed.sorted().map(String.init).joined(separator: " and "))"
       )
     }
-    self.batch = max(1, fixed.first ?? batch)
+    self.batch = max(1, fixed.first ?? (ModelPair.dependsOnBatch(reference, candidate) ? 1 : batch))
     hasFixedBatch = !fixed.isEmpty
     self.reference = try Session(reference, options: options)
     self.candidate = try Session(candidate, options: options)
@@ -59,6 +59,16 @@ struct ModelPair {
   private static func fits(_ a: TensorType, _ b: TensorType) -> Bool {
     a.dtype == b.dtype && a.rank == b.rank
       && zip(a.dims, b.dims).allSatisfy { $0.value == nil || $1.value == nil || $0 == $1 }
+  }
+
+  /// Whether a sample's result depends on the others it runs with: dynamic ranges span the batch.
+  private static func dependsOnBatch(_ graphs: Graph...) -> Bool {
+    graphs.contains { graph in
+      graph.order.contains { id in
+        guard case .dynamicQuantize = graph[id].op else { return false }
+        return true
+      }
+    }
   }
 
   /// The samples `range` of `data` as inputs of the reference, filled up to a fixed batch with the last sample.
