@@ -123,10 +123,13 @@ extension Tensor {
       unsafe forEachBlock(of: Float.self) { (block, start) in
         layout.forEachRun(in: start..<(start + block.count)) { (run, row, channel) in
           let first = row / rowsPerGroup * layout.channels + channel
-          let isPerElement = layout.inner == 1
-          for (step, index) in run.enumerated() {
-            let factor = factors[isPerElement ? first + step : first]
-            unsafe out[index] = unsafe Float(Double(block[index - start]) * factor)
+          if layout.inner == 1 {
+            for (step, index) in run.enumerated() {
+              unsafe out[index] = unsafe Float(Double(block[index - start]) * factors[first + step])
+            }
+          } else {
+            let factor = factors[first]
+            for index in run { unsafe out[index] = unsafe Float(Double(block[index - start]) * factor) }
           }
         }
       }
