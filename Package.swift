@@ -120,8 +120,10 @@ let package = Package(
     tests("PassesTests", ["Passes", "Quantization", "GraphIR", "BinaryIO", "Runtime"]),
     tests("KernelsTests", ["Kernels", "CKernels"]),
     tests(
-      "RuntimeTests", ["Runtime", "Kernels", "Quantization", "GraphIR", "BinaryIO"],
-      exclude: ["Fixtures"]),
+      "RuntimeTests",
+      ["Runtime", "Kernels", "Quantization", "GraphIR", "BinaryIO"],
+      exclude: ["Fixtures"]
+    ),
     tests(
       "QConvertKitTests",
       [
