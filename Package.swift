@@ -119,7 +119,11 @@ let package = Package(
     tests("DatasetsTests", ["Datasets", "GraphIR", "BinaryIO"], exclude: ["Fixtures"]),
     tests("PassesTests", ["Passes", "Quantization", "GraphIR", "BinaryIO", "Runtime"]),
     tests("KernelsTests", ["Kernels", "CKernels"]),
-    tests("RuntimeTests", ["Runtime", "Kernels", "Quantization", "GraphIR", "BinaryIO"]),
+    tests(
+      "RuntimeTests",
+      ["Runtime", "Kernels", "Quantization", "GraphIR", "BinaryIO"],
+      exclude: ["Fixtures"]
+    ),
     tests(
       "QConvertKitTests",
       [
