@@ -22,6 +22,34 @@ import Testing
     #expect(seen.count > 65)
   }
 
+  @Test("Extreme operands give a result or a refusal, never a trap")
+  func extremes() throws {
+    let path = "\(packageFolder())/Tests/RuntimeTests/Fixtures/operator-cases.qir"
+    let text = String(decoding: try readFile(path), as: UTF8.self)
+    let reals: [Float] = [
+      .nan, .infinity, -.infinity, .greatestFiniteMagnitude, -.leastNonzeroMagnitude, 0, -0.0, 3e9,
+    ]
+    let integers: [Int] = [.min, .max, -1, 0, 1, Int(Int32.max), Int(Int32.min)]
+    for item in text.split(separator: "\n----\n") {
+      let graph = try GraphParser.parse(String(item))
+      let node = graph[graph.order[0]]
+      let operands = node.inputs.map { id in id.flatMap { graph[$0].constant } }
+      for shift in 0..<8 {
+        let extreme = try operands.map { operand -> Tensor? in
+          guard let operand else { return nil }
+          if operand.dtype == .float32 {
+            return try .floats((0..<operand.count).map { reals[($0 + shift) % 8] }, operand.shape)
+          }
+          guard operand.dtype == .int64 else { return operand }
+          return try .int64s((0..<operand.count).map { integers[($0 + shift) % 7] }, operand.shape)
+        }
+        do throws(Refusal) {
+          _ = try Reference.evaluate(op: node.op, inputs: extreme, memoryLimit: 1 << 20)
+        } catch { #expect(!error.rule.isEmpty) }
+      }
+    }
+  }
+
   private func check(_ graph: Graph, _ node: Node) throws {
     let operands = node.inputs.map { id in id.flatMap { graph[$0].constant } }
     let results: [Tensor]

@@ -21,8 +21,9 @@ package enum Reference {
     let types = try op.payload.inferTypes(
       inputs.map { tensor in tensor.map { OperandInfo(type: $0.type, constant: $0) } }
     )
-    let evaluation = Evaluation(inputs: inputs, types: types)
-    try evaluation.checkMemory(memoryLimit)
+    let evaluation = Evaluation(inputs: inputs, types: types, memoryLimit: memoryLimit)
+    try evaluation.checkMemory(types)
+    if types.allSatisfy({ $0.elementCount == 0 }) { return try evaluation.emptyResults() }
     return try dispatch(op, evaluation)
   }
 
@@ -74,6 +75,8 @@ package enum Reference {
 struct Evaluation {
   let inputs: [Tensor?]
   let types: [TensorType]
+  /// Most bytes of the results together.
+  var memoryLimit = Int.max
 
   /// The operand at `index`, which the type rule demands.
   func input(_ index: Int) throws(Refusal) -> Tensor {
@@ -98,6 +101,19 @@ struct Evaluation {
     return shape
   }
 
+  /// Results without elements, whose other extents may be huge.
+  func emptyResults() throws(Refusal) -> [Tensor] {
+    var results: [Tensor] = []
+    for index in types.indices {
+      let bytes = try unsafe ByteSlice.build(count: 0) { _ throws(Refusal) in }
+      guard let tensor = Tensor(types[index].dtype, try shape(index), bytes: bytes) else {
+        throw Evaluation.refusal("L3", "\(types[index]) is no empty tensor")
+      }
+      results.append(tensor)
+    }
+    return results
+  }
+
   /// The element type of the first result.
   var dtype: DType { types[0].dtype }
 
@@ -110,19 +126,19 @@ struct Evaluation {
     return tensor
   }
 
-  /// - Throws: L12 when the results are larger than `limit`.
-  func checkMemory(_ limit: Int) throws(Refusal) {
+  /// - Throws: L12 when results of these types are larger than ``memoryLimit``.
+  func checkMemory(_ types: [TensorType]) throws(Refusal) {
     var total = 0
     for type in types {
       guard let count = type.elementCount else { continue }
       guard let size = Checked.product(count, type.dtype.size), let sum = Checked.sum(total, size),
-        sum <= limit
+        sum <= memoryLimit
       else {
         throw Refusal(
           .limit,
           at: "",
           rule: "L12",
-          "the result \(type) is larger than the memory limit of \(limit) bytes",
+          "the result \(type) is larger than the memory limit of \(memoryLimit) bytes",
           remedy: "use a smaller input or a machine with more memory"
         )
       }

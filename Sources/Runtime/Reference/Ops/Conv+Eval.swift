@@ -42,10 +42,9 @@ extension Conv {
         unsafe sums.update(repeating: 0)
         loop.forEachTap(of: row) { tap in
           let weight = Double(unsafe w[tap.weight])
-          var source = tap.source
-          for position in tap.positions {
-            unsafe sums[position] += weight * Double(x[source])
-            source += tap.step
+          let first = tap.positions.lowerBound
+          for index in 0..<tap.positions.count {
+            unsafe sums[first + index] += weight * Double(x[tap.source + index * tap.step])
           }
         }
         for position in 0..<row.count {

@@ -38,6 +38,7 @@ extension RangeOp {
       throw Evaluation.refusal("L2", "the range has \(steps) elements")
     }
     let count = Int(Swift.max(steps, 0))
+    try e.checkMemory([TensorType(dtype, known: [count])])
     return try Casting.tensor((0..<count).map { bounds[0] + Double($0) * bounds[2] }, dtype, [count])
   }
 }

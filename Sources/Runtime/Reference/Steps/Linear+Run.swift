@@ -72,18 +72,21 @@ extension IntegerConv {
     return try TailRun(tail: tail, bias: bias).result(shape) { store in
       unsafe x.withElements(as: UInt8.self) { x in
         unsafe weights.withElements(as: Int8.self) { w in
-          var sums = [Int32](repeating: 0, count: shape.last ?? 0)
-          loop.forEachRow { row in
-            for position in sums.indices { sums[position] = 0 }
-            loop.forEachTap(of: row) { tap in
-              let weight = Int32(unsafe w[tap.weight])
-              var source = tap.source
-              for position in tap.positions {
-                sums[position] &+= weight &* (Int32(unsafe x[source]) - zeroPoint)
-                source += tap.step
+          unsafe withUnsafeTemporaryAllocation(of: Int32.self, capacity: shape.last ?? 0) { sums in
+            loop.forEachRow { row in
+              unsafe sums.update(repeating: 0)
+              loop.forEachTap(of: row) { tap in
+                let weight = Int32(unsafe w[tap.weight])
+                let first = tap.positions.lowerBound
+                for index in 0..<tap.positions.count {
+                  let value = Int32(unsafe x[tap.source + index * tap.step]) - zeroPoint
+                  unsafe sums[first + index] &+= weight &* value
+                }
+              }
+              for position in 0..<row.count {
+                store(row.start + position, unsafe sums[position], row.channel)
               }
             }
-            for position in 0..<row.count { store(row.start + position, sums[position], row.channel) }
           }
         }
       }
