@@ -6,17 +6,21 @@ struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert",
     abstract: "Convert a network: fold, fuse, quantize, write. The default subcommand.",
+    usage: """
+      qconvert [convert] IN OUT [<options>]
+      qconvert --list-passes
+      """,
     discussion: """
       BatchNorm is folded, activations are fused, exporters' leftovers vanish; then weights and activations are
       quantized. The result is verified before it replaces OUT. The same input and flags give the same bytes.
       """
   )
 
-  @Argument(help: "An .onnx model, a .safetensors checkpoint, or a .qmodel.")
-  var input: String
+  @Argument(help: ArgumentHelp("An .onnx model, a .safetensors checkpoint, or a .qmodel.", valueName: "in"))
+  var input: String?
 
-  @Argument(help: "What to write: .qmodel or .safetensors.")
-  var output: String
+  @Argument(help: ArgumentHelp("What to write: .qmodel or .safetensors.", valueName: "out"))
+  var output: String?
 
   @OptionGroup(title: "Quantization")
   var quantization: QuantizationFlags
@@ -42,10 +46,15 @@ struct ConvertCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
+    if passes.listPasses { throw CleanExit.message(Converter.passList) }
+    if input == nil || output == nil {
+      throw ValidationError("IN and OUT are needed, as in: qconvert net.onnx net.qmodel --int8")
+    }
     if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024") }
   }
 
   mutating func run() throws {
+    guard let input, let output else { return }
     var options = ConvertOptions()
     try quantization.apply(to: &options)
     passes.apply(to: &options)
@@ -176,10 +185,6 @@ struct PassFlags: ParsableArguments {
 
   @Flag(help: "List the passes and exit.")
   var listPasses = false
-
-  func validate() throws {
-    if listPasses { throw CleanExit.message(Converter.passList) }
-  }
 
   func apply(to options: inout ConvertOptions) {
     options.printAfter = printIrAfter
