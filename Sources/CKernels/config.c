@@ -26,22 +26,29 @@ static bool detect(enum qk_isa isa) {
 static const char *const names[] = {"portable", "avx2", "avx512vnni", "amx"};
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static enum qk_isa best;
+static bool wish_granted;
 
 static void choose(void) {
-  enum qk_isa limit = QK_ISA_AMX;
   const char *wish = getenv("QCONVERT_ISA");
-  for (int isa = QK_ISA_PORTABLE; wish != NULL && isa <= QK_ISA_AMX; isa++) {
-    if (strcmp(wish, names[isa]) == 0) limit = (enum qk_isa)isa;
-  }
+  const bool is_free = wish == NULL || wish[0] == 0;
   best = QK_ISA_PORTABLE;
-  for (int isa = QK_ISA_PORTABLE; isa <= (int)limit; isa++) {
-    if (detect((enum qk_isa)isa)) best = (enum qk_isa)isa;
+  wish_granted = is_free;
+  for (int isa = QK_ISA_PORTABLE; isa <= QK_ISA_AMX; isa++) {
+    const bool wanted = is_free || strcmp(wish, names[isa]) == 0;
+    if (!wanted || !detect((enum qk_isa)isa)) continue;
+    best = (enum qk_isa)isa;
+    wish_granted = true;
   }
 }
 
 enum qk_isa qk_isa_best(void) {
   pthread_once(&once, choose);
   return best;
+}
+
+bool qk_isa_wish_granted(void) {
+  pthread_once(&once, choose);
+  return wish_granted;
 }
 
 bool qk_isa_available(enum qk_isa isa) { return detect(isa); }

@@ -7,12 +7,15 @@ package enum InstructionSet: UInt32, CaseIterable, Sendable {
   case avx512vnni = 2
   case amx = 3
 
-  /// The best one the machine has and the environment variable `QCONVERT_ISA` allows.
+  /// The one that the environment variable `QCONVERT_ISA` names, or else the best the machine has.
   package static var best: InstructionSet {
     InstructionSet(rawValue: UInt32(qk_isa_best().rawValue)) ?? .portable
   }
 
-  /// Whether the machine can run its kernels.
+  /// Whether `QCONVERT_ISA` is unset or names an available instruction set.
+  package static var isWishGranted: Bool { qk_isa_wish_granted() }
+
+  /// Whether the machine has it and there are kernels for it.
   package var isAvailable: Bool { qk_isa_available(value) }
 
   package var name: String { unsafe String(cString: qk_isa_name(value)) }

@@ -54,19 +54,21 @@ package enum LinearOutput: Sendable {
   )
   /// f32: as `real`, with the input's parameters given at run time.
   case dynamic(weightScales: [Float], bias: [Float]?, PointwiseFunction)
+
+  /// Whether weights and activations are floats.
+  package var isFloat: Bool { if case .float = self { true } else { false } }
 }
 
 /// A convolution or matrix product with packed weights.
 @safe package final class LinearKernel {
   package let shape: LinearShape
-  /// Bytes of packed weights and per-channel parameters.
-  package var residentBytes: Int { weights.count + channels.count }
+  /// Bytes of per-channel parameters; the weights are shared.
+  package var residentBytes: Int { channels.count }
   /// Scratch per thread.
   package private(set) var scratchBytes = 0
 
-  private let weights: Memory
+  private let weights: PackedWeights
   private let channels: Memory
-  private let paddedChannels: Int
   private var conv = unsafe qk_conv()
   private var tail = unsafe qk_tail()
   private var post = qk_post()
@@ -75,47 +77,31 @@ package enum LinearOutput: Sendable {
   private let isDynamic: Bool
 
   /// The arrays behind ``channels``.
-  private enum Array: Int {
-    case bias, scale, start, sums, weightScale
+  private enum Array: Int, CaseIterable {
+    case bias, scale, start, weightScale
   }
 
-  /// Packs weights.
-  ///
   /// - Parameters:
-  ///   - shape: Extents.
-  ///   - source: The weights as stored.
+  ///   - shape: Extents; channels, groups and taps are those of the weights.
+  ///   - weights: The packed weights, floats for a float output and bytes for the others.
   ///   - output: What becomes of the sums.
-  ///   - instructionSet: Decides the layout.
   /// - Returns: nil when the system has no memory left.
-  package init?(
-    _ shape: LinearShape,
-    _ source: WeightSource,
-    _ output: LinearOutput,
-    _ instructionSet: InstructionSet
-  ) {
+  package init?(_ shape: LinearShape, _ weights: PackedWeights, _ output: LinearOutput) {
+    precondition(weights.fits(shape) && weights.isFloat == output.isFloat)
     self.shape = shape
-    let isFloat = if case .float = output { true } else { false }
-    let dtype = isFloat ? QK_F32 : QK_QU8
-    unsafe conv.dtype = dtype
-    unsafe conv.isa = instructionSet.value
-    unsafe LinearKernel.setShape(&conv, shape)
-    let depthwise = shape.isDepthwise
-    unsafe conv.depthwise = depthwise
-    let nr = qk_igemm_panel_width(dtype, instructionSet.value, shape.outputChannels)
-    unsafe conv.nr = nr
-    unsafe conv.packed_n = (shape.outputChannels + nr - 1) / nr * nr
-    paddedChannels = depthwise ? (shape.groups + 63) / 64 * 64 : unsafe shape.groups * conv.packed_n
-    unsafe conv.im2col = !depthwise && qk_conv_wants_im2col(dtype, shape.inputChannels, shape.taps)
-    let inputSize = isFloat ? 4 : 1
-    unsafe conv.in_stride = shape.groups * shape.inputChannels * inputSize
-    if case .dynamic = output { isDynamic = true } else { isDynamic = false }
-    guard let channels = Memory(count: paddedChannels * 4 * 5),
-      let weights = unsafe Memory(count: LinearKernel.packedBytes(conv, shape))
-    else { return nil }
-    self.channels = channels
     self.weights = weights
-    unsafe conv.weights = UnsafeRawPointer(weights.buffer.pointer(0))
-    pack(source)
+    unsafe conv.dtype = weights.dtype
+    unsafe conv.isa = weights.instructionSet.value
+    unsafe LinearKernel.setShape(&conv, shape)
+    unsafe conv.depthwise = shape.isDepthwise
+    unsafe conv.nr = weights.panelWidth
+    unsafe conv.packed_n = weights.groupWidth
+    unsafe conv.im2col = weights.isGathered
+    unsafe conv.in_stride = shape.groups * shape.inputChannels * (weights.isFloat ? 4 : 1)
+    if case .dynamic = output { isDynamic = true } else { isDynamic = false }
+    guard let channels = Memory(count: weights.paddedChannels * 4 * Array.allCases.count) else { return nil }
+    self.channels = channels
+    unsafe conv.weights = UnsafeRawPointer(weights.memory.buffer.pointer(0))
     setOutput(output)
     let outputSize = unsafe conv.out_size
     unsafe conv.out_stride = shape.groups * shape.outputChannels * outputSize
@@ -141,99 +127,22 @@ package enum LinearOutput: Sendable {
     unsafe conv.nc = shape.outputChannels
   }
 
-  private static func packedBytes(_ conv: qk_conv, _ shape: LinearShape) -> Int {
-    guard unsafe !conv.depthwise else {
-      return unsafe qk_dw_packed_bytes(conv.dtype, shape.groups, shape.taps)
-    }
-    let panels = unsafe conv.packed_n / conv.nr
-    return unsafe shape.groups * panels * panelBytes(conv, shape)
-  }
-
-  private static func panelBytes(_ conv: qk_conv, _ shape: LinearShape) -> Int {
-    let depth = unsafe conv.im2col ? shape.inputChannels * shape.taps : shape.inputChannels
-    return unsafe qk_panel_bytes(conv.dtype, conv.nr, depth, conv.im2col ? 1 : shape.taps)
-  }
-
   private func array<Element: BitwiseCopyable>(_ name: Array, _ type: Element.Type) -> UnsafeMutablePointer<
     Element
   > {
-    let size = paddedChannels * 4
+    let size = weights.paddedChannels * 4
     return unsafe Buffer(channels, offset: name.rawValue * size, count: size).elements(
-      paddedChannels,
+      weights.paddedChannels,
       of: Element.self
     )
-  }
-
-  private func pack(_ source: WeightSource) {
-    precondition(source.outputChannels == shape.groups * shape.outputChannels)
-    precondition(source.inputChannels == shape.inputChannels && source.taps == shape.taps)
-    let sums = unsafe array(.sums, Int32.self)
-    guard unsafe !conv.depthwise else {
-      unsafe qk_dw_pack(
-        conv.dtype,
-        source.type,
-        source.base,
-        shape.groups,
-        shape.taps,
-        source.outputStride,
-        source.tapStride,
-        weights.buffer.pointer(0),
-        sums
-      )
-      return
-    }
-    let groupBytes = weights.count / shape.groups
-    for group in 0..<shape.groups {
-      let first = unsafe source.base + group * shape.outputChannels * source.outputStride * source.elementSize
-      let target = unsafe weights.buffer.pointer(0) + group * groupBytes
-      let groupSums = unsafe sums + group * conv.packed_n
-      guard unsafe conv.im2col else {
-        unsafe qk_pack_weights(
-          conv.dtype,
-          source.type,
-          first,
-          shape.outputChannels,
-          shape.taps,
-          shape.inputChannels,
-          source.outputStride,
-          source.tapStride,
-          source.inputStride,
-          conv.nr,
-          source.factor,
-          target,
-          groupSums
-        )
-        continue
-      }
-      unsafe qk_pack_gathered_weights(
-        conv.dtype,
-        source.type,
-        first,
-        shape.outputChannels,
-        shape.taps,
-        shape.inputChannels,
-        source.outputStride,
-        source.tapStride,
-        source.inputStride,
-        conv.nr,
-        source.factor,
-        target,
-        groupSums
-      )
-    }
   }
 
   /// Spreads one value per output channel over the padded panels.
   private func spread<Element: BitwiseCopyable>(_ values: [Element], _ name: Array) {
     let target = unsafe array(name, Element.self)
     for (channel, value) in values.enumerated() {
-      unsafe target[position(channel)] = value
+      unsafe target[weights.position(channel)] = value
     }
-  }
-
-  private func position(_ channel: Int) -> Int {
-    guard unsafe !conv.depthwise else { return channel }
-    return unsafe channel / shape.outputChannels * conv.packed_n + channel % shape.outputChannels
   }
 
   private func setOutput(_ output: LinearOutput) {
@@ -274,9 +183,8 @@ package enum LinearOutput: Sendable {
 
   private func setStart(_ bias: [Int32], _ inputZeroPoint: UInt8) {
     padByte = inputZeroPoint
-    let sums = unsafe array(.sums, Int32.self)
     let folded = bias.enumerated().map { channel, value in
-      unsafe value &- Int32(inputZeroPoint) &* sums[position(channel)]
+      value &- Int32(inputZeroPoint) &* weights.sums[weights.position(channel)]
     }
     spread(folded, .start)
   }
@@ -321,11 +229,11 @@ package enum LinearOutput: Sendable {
     if isDynamic, let parameters {
       pad = parameters.zeroPoint
       unsafe qk_dynamic_tail(
-        paddedChannels,
+        weights.paddedChannels,
         parameters.scale,
         parameters.zeroPoint,
         array(.weightScale, Float.self),
-        array(.sums, Int32.self),
+        weights.sums,
         array(.scale, Float.self),
         array(.start, Int32.self)
       )

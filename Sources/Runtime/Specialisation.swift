@@ -6,15 +6,20 @@ final class Specialisation: Sendable {
   private let program: Program
   private let executor: any Executor
 
-  init(_ program: Program, _ options: SessionOptions) throws(Refusal) {
+  init(
+    _ program: Program,
+    _ options: SessionOptions,
+    _ resources: inout PlanResources?
+  ) throws(Refusal) {
     try program.checkMemory(options.memoryLimit)
     self.program = program
-    executor =
-      switch options.executor {
-      case .reference: try ReferenceExecutor(program, memoryLimit: options.memoryLimit)
-      case .plan:
-        try PlanExecutor.make(program, threads: options.threads, memoryLimit: options.memoryLimit)
-      }
+    switch options.executor {
+    case .reference: executor = try ReferenceExecutor(program, memoryLimit: options.memoryLimit)
+    case .plan:
+      let shared = if let resources { resources } else { try PlanResources(threads: options.threads) }
+      resources = shared
+      executor = try PlanExecutor.make(program, shared, memoryLimit: options.memoryLimit)
+    }
   }
 
   /// - Throws: As ``Session/run(_:observing:_:)``.
@@ -57,6 +62,7 @@ final class Specialisation: Sendable {
 struct SpecialisationCache: Sendable {
   private static let capacity = 4
   private var entries: [(shapes: [[Int]], specialisation: Specialisation)] = []
+  private var resources: PlanResources?
 
   /// The specialisation for these operands, made if there is none yet.
   mutating func specialisation(
@@ -72,7 +78,7 @@ struct SpecialisationCache: Sendable {
     }
     var types: [String: TensorType] = [:]
     for (id, operand) in zip(graph.inputs, operands) { types[graph[id].name] = operand.type }
-    let made = try Specialisation(Program(graph, inputTypes: types), options)
+    let made = try Specialisation(Program(graph, inputTypes: types), options, &resources)
     if entries.count == SpecialisationCache.capacity { entries.removeFirst() }
     entries.append((shapes, made))
     return made

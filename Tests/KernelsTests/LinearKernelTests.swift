@@ -247,7 +247,7 @@ struct LinearKernelTests {
         inputs: shape.inputChannels,
         taps: shape.taps
       )
-      return source.flatMap { LinearKernel(shape, $0, output, set) }
+      return source.flatMap { PackedWeights(shape, $0, set) }.flatMap { LinearKernel(shape, $0, output) }
     }
     let kernel = try #require(made)
     #expect(context.reserve(kernel.scratchBytes))

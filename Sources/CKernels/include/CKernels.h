@@ -24,9 +24,12 @@ enum qk_isa {
   QK_ISA_AMX = 3,        // AMX-INT8 on top of AVX-512 VNNI
 };
 
-// The best instruction set that the machine has and QCONVERT_ISA=amx|avx512vnni|avx2|portable allows; read once.
+// The instruction set that QCONVERT_ISA=amx|avx512vnni|avx2|portable names, or else the best the machine has; the
+// environment is read once.
 enum qk_isa qk_isa_best(void);
-// Whether the machine can run kernels of this instruction set, whatever QCONVERT_ISA says.
+// Whether QCONVERT_ISA is unset or names an instruction set that the machine has and kernels exist for.
+bool qk_isa_wish_granted(void);
+// Whether the machine has this instruction set and kernels exist for it, whatever QCONVERT_ISA says.
 bool qk_isa_available(enum qk_isa isa);
 const char *qk_isa_name(enum qk_isa isa);
 

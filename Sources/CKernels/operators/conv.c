@@ -15,14 +15,15 @@ struct split {
   size_t rows, taps;
   size_t row_chunks, chunk_rows;
   size_t panels, panel_chunks, chunk_panels;
+  const struct qk_igemm_ukernel *full; // the kernel of all row blocks but the last
 };
 
 static struct split split_of(const struct qk_conv *conv, size_t threads) {
   struct split s = {.rows = conv->batch * conv->oh * conv->ow, .taps = conv->kh * conv->kw};
   s.row_chunks = qk_ceil_div(s.rows, CHUNK_ROWS);
   s.chunk_rows = s.row_chunks == 0 ? 0 : qk_ceil_div(s.rows, s.row_chunks);
-  const struct qk_igemm_ukernel *kernel = qk_igemm_ukernel(conv->dtype, conv->isa, conv->nr, s.chunk_rows);
-  s.chunk_rows = qk_round_up(s.chunk_rows, kernel->mr);
+  s.full = qk_igemm_ukernel(conv->dtype, conv->isa, conv->nr, s.chunk_rows);
+  s.chunk_rows = qk_round_up(s.chunk_rows, s.full->mr);
   s.row_chunks = s.chunk_rows == 0 ? 0 : qk_ceil_div(s.rows, s.chunk_rows);
   s.panels = qk_ceil_div(conv->nc, conv->nr);
   const size_t tasks = s.row_chunks * conv->groups, wanted = threads > 1 ? threads * TASKS_PER_THREAD : 1;
@@ -67,38 +68,56 @@ struct job {
   struct qk_scratch scratch;
 };
 
-// Writes the addresses of the taps of one output pixel, `step` apart.
-static void tap_addresses(const struct job *job, size_t pixel, size_t offset, const char *padding, size_t step,
-                          const void **to) {
+// An output pixel and the image it reads.
+struct cursor {
+  size_t ox, oy;
+  const char *image;
+};
+
+static struct cursor cursor_at(const struct job *job, size_t pixel, size_t offset) {
   const struct qk_conv *c = job->conv;
-  const size_t ox = pixel % c->ow, oy = pixel / c->ow % c->oh, n = pixel / c->ow / c->oh;
-  const char *image = job->in + n * c->ih * c->iw * c->in_stride + offset;
-  for (size_t ky = 0; ky < c->kh; ky++) {
-    const size_t y = oy * c->sh + ky * c->dh - c->pt;
-    for (size_t kx = 0; kx < c->kw; kx++, to += step) {
-      const size_t x = ox * c->sw + kx * c->dw - c->pl;
-      *to = y < c->ih && x < c->iw ? image + (y * c->iw + x) * c->in_stride : padding;
+  const size_t row = pixel / c->ow, n = row / c->oh;
+  return (struct cursor){pixel - row * c->ow, row - n * c->oh, job->in + n * c->ih * c->iw * c->in_stride + offset};
+}
+
+static void advance(const struct qk_conv *c, struct cursor *at) {
+  if (++at->ox < c->ow) return;
+  at->ox = 0;
+  if (++at->oy < c->oh) return;
+  at->oy = 0;
+  at->image += c->ih * c->iw * c->in_stride;
+}
+
+// Writes the addresses of the taps of one output pixel, `step` apart.
+static void tap_addresses(const struct qk_conv *c, struct cursor at, const char *padding, size_t step,
+                          const void **to) {
+  const size_t x0 = at.ox * c->sw - c->pl;
+  size_t y = at.oy * c->sh - c->pt;
+  for (size_t ky = 0; ky < c->kh; ky++, y += c->dh) {
+    const bool inside = y < c->ih;
+    const char *line = at.image + y * c->iw * c->in_stride;
+    size_t x = x0;
+    for (size_t kx = 0; kx < c->kw; kx++, to += step, x += c->dw) {
+      *to = inside && x < c->iw ? line + x * c->in_stride : padding;
     }
   }
 }
 
 // Copies the taps of one output pixel behind each other.
-static void gather(const struct job *job, size_t pixel, size_t offset, const char *padding, char *to) {
-  const struct qk_conv *c = job->conv;
-  const size_t size = c->kc * element_size(c);
-  const size_t ox = pixel % c->ow, oy = pixel / c->ow % c->oh, n = pixel / c->ow / c->oh;
-  const char *image = job->in + n * c->ih * c->iw * c->in_stride + offset;
-  const bool dense = c->dw == 1 && c->in_stride == size;
-  for (size_t ky = 0; ky < c->kh; ky++) {
-    const size_t y = oy * c->sh + ky * c->dh - c->pt, x0 = ox * c->sw - c->pl;
-    if (dense && y < c->ih && x0 < c->iw && x0 + c->kw <= c->iw) {
-      memcpy(to, image + (y * c->iw + x0) * size, c->kw * size);
+static void gather(const struct qk_conv *c, struct cursor at, const char *padding, char *to) {
+  const size_t size = c->kc * element_size(c), x0 = at.ox * c->sw - c->pl;
+  const bool dense = c->dw == 1 && c->in_stride == size && x0 < c->iw && x0 + c->kw <= c->iw;
+  size_t y = at.oy * c->sh - c->pt;
+  for (size_t ky = 0; ky < c->kh; ky++, y += c->dh) {
+    const char *line = at.image + y * c->iw * c->in_stride;
+    if (dense && y < c->ih) {
+      memcpy(to, line + x0 * size, c->kw * size);
       to += c->kw * size;
       continue;
     }
-    for (size_t kx = 0; kx < c->kw; kx++, to += size) {
-      const size_t x = x0 + kx * c->dw;
-      memcpy(to, y < c->ih && x < c->iw ? image + (y * c->iw + x) * c->in_stride : padding, size);
+    size_t x = x0;
+    for (size_t kx = 0; kx < c->kw; kx++, to += size, x += c->dw) {
+      memcpy(to, y < c->ih && x < c->iw ? line + x * c->in_stride : padding, size);
     }
   }
 }
@@ -122,23 +141,38 @@ static void finish(const struct qk_conv *conv, size_t rows, size_t columns, floa
   }
 }
 
-static void fill_rows(const struct job *job, size_t first, size_t rows, size_t offset, char *scratch,
-                      const struct layout *layout, const void **pointers) {
+// The rows of one task in blocks: all of `full` rows but the last, which may have fewer.
+struct blocks {
+  const struct qk_igemm_ukernel *full, *last;
+};
+
+static const struct qk_igemm_ukernel *kernel_for(struct blocks blocks, size_t rows) {
+  return rows >= blocks.full->mr ? blocks.full : blocks.last;
+}
+
+// Fills in the row pointers of all blocks, tap by tap; the rows of a block past the last repeat the last.
+static void fill_rows(const struct job *job, struct blocks blocks, size_t first, size_t rows, size_t offset,
+                      char *scratch, const struct layout *layout, const void **pointers) {
   const struct qk_conv *c = job->conv;
-  const size_t taps = job->split.taps, row_bytes = qk_round_up(c->kc * taps, 4) * element_size(c);
+  const size_t taps = c->im2col ? 1 : job->split.taps;
+  const size_t row_bytes = qk_round_up(c->kc * job->split.taps, 4) * element_size(c);
+  struct cursor at = cursor_at(job, first, offset);
+  char *gathered = scratch + layout->gathered;
   for (size_t i = 0; i < rows;) {
-    const size_t mr = qk_igemm_ukernel(c->dtype, c->isa, c->nr, rows - i)->mr;
-    for (size_t j = 0; j < mr; j++) {
-      const size_t row = qk_min(i + j, rows - 1);
+    const size_t mr = kernel_for(blocks, rows - i)->mr, count = qk_min(mr, rows - i);
+    for (size_t j = 0; j < count; j++, advance(c, &at)) {
       if (c->im2col) {
-        char *to = scratch + layout->gathered + row * row_bytes;
-        if (row == i + j) gather(job, first + row, offset, scratch, to);
-        pointers[j] = to;
+        gather(c, at, scratch, gathered);
+        pointers[j] = gathered;
+        gathered += row_bytes;
       } else {
-        tap_addresses(job, first + row, offset, scratch, mr, pointers + j);
+        tap_addresses(c, at, scratch, mr, pointers + j);
       }
     }
-    pointers += c->im2col ? mr : mr * taps;
+    for (size_t j = count; j < mr; j++) {
+      for (size_t t = 0; t < taps; t++) pointers[t * mr + j] = pointers[t * mr + count - 1];
+    }
+    pointers += mr * taps;
     i += mr;
   }
 }
@@ -160,7 +194,9 @@ static void conv_task(void *context, size_t index, size_t thread) {
   const struct layout layout = layout_of(c, s->chunk_rows, s->chunk_panels * c->nr);
   const void **pointers = (const void **)(void *)(scratch + layout.pointers);
   memset(scratch, job->pad, c->kc * size);
-  fill_rows(job, first, rows, group * c->kc * size, scratch, &layout, pointers);
+  const struct blocks blocks = {job->split.full,
+                                qk_igemm_ukernel(c->dtype, c->isa, c->nr, rows % job->split.full->mr)};
+  fill_rows(job, blocks, first, rows, group * c->kc * size, scratch, &layout, pointers);
 
   const size_t first_column = first_panel * c->nr;
   const size_t columns = qk_min(c->nc, end_panel * c->nr) - first_column;
@@ -175,7 +211,7 @@ static void conv_task(void *context, size_t index, size_t thread) {
     const size_t cols = qk_min(c->nr, c->nc - p * c->nr), column = (p - first_panel) * c->nr;
     const void *const *a = pointers;
     for (size_t i = 0; i < rows;) {
-      const struct qk_igemm_ukernel *kernel = qk_igemm_ukernel(c->dtype, c->isa, c->nr, rows - i);
+      const struct qk_igemm_ukernel *kernel = kernel_for(blocks, rows - i);
       kernel->function(qk_min(rows - i, kernel->mr), cols, kc, taps, a, weights,
                        results + i * stride + column * result_size, stride, &tail);
       a += kernel->mr * taps;
@@ -194,7 +230,8 @@ static void depthwise_task(void *context, size_t index, size_t thread) {
   const void **pointers = (const void **)(void *)(scratch + layout.pointers);
   const size_t taps = job->split.taps;
   memset(scratch, job->pad, c->groups * element_size(c));
-  for (size_t i = 0; i < c->ow; i++) tap_addresses(job, index * c->ow + i, 0, scratch, 1, pointers + i * taps);
+  struct cursor at = cursor_at(job, index * c->ow, 0);
+  for (size_t i = 0; i < c->ow; i++, at.ox++) tap_addresses(c, at, scratch, 1, pointers + i * taps);
   char *out = job->out + index * c->ow * c->out_stride;
   const bool staged = c->post != NULL && c->post->quantize;
   char *results = staged ? scratch + layout.results : out;

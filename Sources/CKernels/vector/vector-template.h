@@ -6,6 +6,9 @@
 
 #include <float.h>
 
+// Elements do not depend on each other, even where a result takes the place of an operand.
+#define QK_EACH(i) _Pragma("clang loop vectorize(assume_safety)") for (size_t i = 0; i < n; i++)
+
 QK_INLINE float hard_sigmoid(float x, float a, float b) {
   const float product = a * x;
   return qk_clamp(product + b, 0.0f, 1.0f);
@@ -61,32 +64,32 @@ static void activate(size_t n, const float *x, float *out, const struct qk_activ
     if (out != x) memcpy(out, x, n * sizeof(float));
     break;
   case QK_RELU:
-    for (size_t i = 0; i < n; i++) out[i] = x[i] < 0.0f ? 0.0f : x[i];
+    QK_EACH(i) out[i] = x[i] < 0.0f ? 0.0f : x[i];
     break;
   case QK_CLIP:
-    for (size_t i = 0; i < n; i++) out[i] = qk_clamp(x[i], a, b);
+    QK_EACH(i) out[i] = qk_clamp(x[i], a, b);
     break;
   case QK_LEAKY_RELU:
-    for (size_t i = 0; i < n; i++) out[i] = x[i] < 0.0f ? a * x[i] : x[i];
+    QK_EACH(i) out[i] = x[i] < 0.0f ? a * x[i] : x[i];
     break;
   case QK_HARD_SIGMOID:
-    for (size_t i = 0; i < n; i++) out[i] = hard_sigmoid(x[i], a, b);
+    QK_EACH(i) out[i] = hard_sigmoid(x[i], a, b);
     break;
   case QK_HARD_SWISH:
-    for (size_t i = 0; i < n; i++) out[i] = x[i] * hard_sigmoid(x[i], 1.0f / 6.0f, 0.5f);
+    QK_EACH(i) out[i] = x[i] * hard_sigmoid(x[i], 1.0f / 6.0f, 0.5f);
     break;
   case QK_SIGMOID:
     if (activation->exact) {
-      for (size_t i = 0; i < n; i++) out[i] = (float)(1.0 / (1.0 + exact_exp(-(double)x[i])));
+      QK_EACH(i) out[i] = (float)(1.0 / (1.0 + exact_exp(-(double)x[i])));
     } else {
-      for (size_t i = 0; i < n; i++) out[i] = 1.0f / (1.0f + fast_exp(-x[i]));
+      QK_EACH(i) out[i] = 1.0f / (1.0f + fast_exp(-x[i]));
     }
     break;
   case QK_SILU:
     if (activation->exact) {
-      for (size_t i = 0; i < n; i++) out[i] = (float)((double)x[i] / (1.0 + exact_exp(-(double)x[i])));
+      QK_EACH(i) out[i] = (float)((double)x[i] / (1.0 + exact_exp(-(double)x[i])));
     } else {
-      for (size_t i = 0; i < n; i++) out[i] = x[i] / (1.0f + fast_exp(-x[i]));
+      QK_EACH(i) out[i] = x[i] / (1.0f + fast_exp(-x[i]));
     }
     break;
   }
@@ -94,7 +97,7 @@ static void activate(size_t n, const float *x, float *out, const struct qk_activ
 
 static void quantize_u8(size_t n, const float *x, uint8_t *out, float scale, uint8_t zero_point) {
   const float lo = -(float)zero_point, hi = (float)(255 - zero_point);
-  for (size_t i = 0; i < n; i++) {
+  QK_EACH(i) {
     const float quotient = x[i] / scale;
     const float number = quotient != quotient ? 0.0f : quotient;
     out[i] = (uint8_t)(qk_rne(qk_clamp(number, lo, hi)) + zero_point);
@@ -102,7 +105,7 @@ static void quantize_u8(size_t n, const float *x, uint8_t *out, float scale, uin
 }
 
 static void dequantize_u8(size_t n, const uint8_t *x, float *out, float scale, uint8_t zero_point) {
-  for (size_t i = 0; i < n; i++) out[i] = (float)((int32_t)x[i] - zero_point) * scale;
+  QK_EACH(i) out[i] = (float)((int32_t)x[i] - zero_point) * scale;
 }
 
 static void range(size_t n, const float *x, float *lo, float *hi) {
@@ -135,13 +138,13 @@ static void binary_u8(size_t n, const uint8_t *a, const uint8_t *b, uint8_t *out
   const float ma = params->ma, mb = params->mb;
   const float lo = (float)(params->clamp.lowest - zy), hi = (float)(params->clamp.highest - zy);
   if (params->multiply) {
-    for (size_t i = 0; i < n; i++) {
+    QK_EACH(i) {
       const float v = (float)((a[i] - za) * (b[i] - zb)) * ma;
       out[i] = (uint8_t)(qk_rne(qk_clamp(v, lo, hi)) + zy);
     }
     return;
   }
-  for (size_t i = 0; i < n; i++) {
+  QK_EACH(i) {
     const float left = (float)(a[i] - za) * ma;
     const float right = (float)(b[i] - zb) * mb;
     out[i] = (uint8_t)(qk_rne(qk_clamp(left + right, lo, hi)) + zy);
@@ -151,16 +154,16 @@ static void binary_u8(size_t n, const uint8_t *a, const uint8_t *b, uint8_t *out
 static void binary_f32(size_t n, const float *a, const float *b, float *out, enum qk_float_binary function) {
   switch (function) {
   case QK_ADD:
-    for (size_t i = 0; i < n; i++) out[i] = a[i] + b[i];
+    QK_EACH(i) out[i] = a[i] + b[i];
     break;
   case QK_SUB:
-    for (size_t i = 0; i < n; i++) out[i] = a[i] - b[i];
+    QK_EACH(i) out[i] = a[i] - b[i];
     break;
   case QK_MUL:
-    for (size_t i = 0; i < n; i++) out[i] = a[i] * b[i];
+    QK_EACH(i) out[i] = a[i] * b[i];
     break;
   case QK_DIV:
-    for (size_t i = 0; i < n; i++) out[i] = a[i] / b[i];
+    QK_EACH(i) out[i] = a[i] / b[i];
     break;
   }
 }
@@ -168,16 +171,16 @@ static void binary_f32(size_t n, const float *a, const float *b, float *out, enu
 static void binary_f32_scalar(size_t n, const float *a, float b, float *out, enum qk_float_binary function) {
   switch (function) {
   case QK_ADD:
-    for (size_t i = 0; i < n; i++) out[i] = a[i] + b;
+    QK_EACH(i) out[i] = a[i] + b;
     break;
   case QK_SUB:
-    for (size_t i = 0; i < n; i++) out[i] = a[i] - b;
+    QK_EACH(i) out[i] = a[i] - b;
     break;
   case QK_MUL:
-    for (size_t i = 0; i < n; i++) out[i] = a[i] * b;
+    QK_EACH(i) out[i] = a[i] * b;
     break;
   case QK_DIV:
-    for (size_t i = 0; i < n; i++) out[i] = a[i] / b;
+    QK_EACH(i) out[i] = a[i] / b;
     break;
   }
 }
@@ -187,30 +190,30 @@ static void table_u8(size_t n, const uint8_t *x, uint8_t *out, const uint8_t *ta
 }
 
 static void max_f32(size_t n, const float *x, float *inout) {
-  for (size_t i = 0; i < n; i++) inout[i] = inout[i] < x[i] || x[i] != x[i] ? x[i] : inout[i];
+  QK_EACH(i) inout[i] = inout[i] < x[i] || x[i] != x[i] ? x[i] : inout[i];
 }
 
 static void max_u8(size_t n, const uint8_t *x, uint8_t *inout) {
-  for (size_t i = 0; i < n; i++) inout[i] = inout[i] < x[i] ? x[i] : inout[i];
+  QK_EACH(i) inout[i] = inout[i] < x[i] ? x[i] : inout[i];
 }
 
 static void accumulate_f32(size_t n, const float *x, float *inout) {
-  for (size_t i = 0; i < n; i++) inout[i] += x[i];
+  QK_EACH(i) inout[i] += x[i];
 }
 
 static void accumulate_u8(size_t n, const uint8_t *x, int32_t *inout) {
-  for (size_t i = 0; i < n; i++) inout[i] += x[i];
+  QK_EACH(i) inout[i] += x[i];
 }
 
 static void scale_f32(size_t n, float *inout, float factor) {
-  for (size_t i = 0; i < n; i++) inout[i] *= factor;
+  QK_EACH(i) inout[i] *= factor;
 }
 
 static void mean_u8(size_t n, const int32_t *sums, uint8_t *out, int32_t offset, float multiplier,
                     const struct qk_u8_clamp *clamp) {
   const int32_t zy = clamp->zero_point;
   const float lo = (float)(clamp->lowest - zy), hi = (float)(clamp->highest - zy);
-  for (size_t i = 0; i < n; i++) {
+  QK_EACH(i) {
     const float v = (float)(sums[i] - offset) * multiplier;
     out[i] = (uint8_t)(qk_rne(qk_clamp(v, lo, hi)) + zy);
   }

@@ -2,7 +2,7 @@ internal import BinaryIO
 internal import GraphIR
 
 /// The constants of a program: those of the graph and the results of constant steps, computed when asked for.
-struct ConstantValues {
+final class ConstantValues {
   private let program: Program
   private let memoryLimit: Int
   private var producers: [ValueID: Int] = [:]
@@ -29,7 +29,7 @@ struct ConstantValues {
   /// The value, which is constant.
   ///
   /// - Throws: A refusal when the step that computes it breaks a rule.
-  mutating func tensor(_ id: ValueID) throws(Refusal) -> Tensor {
+  func tensor(_ id: ValueID) throws(Refusal) -> Tensor {
     if let tensor = program.graph[id].constant ?? kept[id] { return tensor }
     guard let step = step(of: id) else {
       throw Evaluation.refusal("O23", "value \(Refusal.quoted(program.graph[id].name)) was not computed")

@@ -10,7 +10,7 @@ extension PlanBuilder {
       let shape = LinearShape(kind.geometry, x: self.shape(x), y: self.shape(y))
     else { return false }
     let output = kind.tail.output(bias: kind.bias, inputZeroPoint: kind.inputZeroPoint)
-    let kernel = try convKernel(shape, kind.weights, .int8, output)
+    let kernel = try convKernel(shape, y, output) { () throws(Refusal) in (kind.weights, .int8) }
     try addLinear(kernel, name: "int8 \(shape.summary)", x, y, .channelsLast)
     return true
   }
@@ -19,7 +19,9 @@ extension PlanBuilder {
     guard let x = step.inputs[0], let y = step.outputs.first else { return false }
     let output = kind.tail.output(bias: kind.bias, inputZeroPoint: kind.inputZeroPoint)
     let shape = matrixShape(x, columns: kind.outputCount)
-    let kernel = try matrixKernel(shape, kind.weights, .int8, isTransposed: kind.isTransposed, output)
+    let kernel = try matrixKernel(shape, y, isTransposed: kind.isTransposed, output) { () throws(Refusal) in
+      (kind.weights, .int8)
+    }
     try addLinear(kernel, name: "int8 gemm", x, y, .plain)
     return true
   }
@@ -28,7 +30,7 @@ extension PlanBuilder {
     guard let x = step.inputs[0], let y = step.outputs.first,
       let shape = LinearShape(kind.geometry, x: self.shape(x), y: self.shape(y))
     else { return false }
-    let kernel = try convKernel(shape, kind.weights, .int8, kind.tail.output)
+    let kernel = try convKernel(shape, y, kind.tail.output) { () throws(Refusal) in (kind.weights, .int8) }
     try addDynamic(kernel, name: "int8 dynamic \(shape.summary)", step, x, y, .channelsLast)
     return true
   }
@@ -36,13 +38,10 @@ extension PlanBuilder {
   mutating func addDynamicGemm(_ kind: DynamicGemm, _ step: Step) throws(Refusal) -> Bool {
     guard let x = step.inputs[0], let y = step.outputs.first else { return false }
     let shape = matrixShape(x, columns: kind.outputCount)
-    let kernel = try matrixKernel(
-      shape,
-      kind.weights,
-      .int8,
-      isTransposed: kind.isTransposed,
-      kind.tail.output
-    )
+    let output = kind.tail.output
+    let kernel = try matrixKernel(shape, y, isTransposed: kind.isTransposed, output) { () throws(Refusal) in
+      (kind.weights, .int8)
+    }
     try addDynamic(kernel, name: "int8 dynamic gemm", step, x, y, .plain)
     return true
   }
@@ -66,10 +65,8 @@ extension PlanBuilder {
       guard constants.isConstant(b) else { return false }
       bias = try constants.tensor(b).floatValues()
     }
-    let (weights, element) = try floatWeights(w)
     let output = LinearOutput.float(bias: bias, PointwiseFunction(op.activation))
-    let kernel = try convKernel(shape, weights, element, output)
-    weights.releasePages()
+    let kernel = try convKernel(shape, y, output) { () throws(Refusal) in try floatWeights(w) }
     try addLinear(kernel, name: "f32 \(shape.summary)", x, y, .channelsLast)
     return true
   }
@@ -108,9 +105,9 @@ extension PlanBuilder {
     _ output: LinearOutput
   ) throws(Refusal) {
     let shape = matrixShape(x, columns: self.shape(w)[isTransposed ? 0 : 1])
-    let (weights, element) = try floatWeights(w)
-    let kernel = try matrixKernel(shape, weights, element, isTransposed: isTransposed, factor: factor, output)
-    weights.releasePages()
+    let kernel = try matrixKernel(shape, y, isTransposed: isTransposed, factor: factor, output) {
+      () throws(Refusal) in try floatWeights(w)
+    }
     try addLinear(kernel, name: "f32 gemm", x, y, .plain)
   }
 
@@ -136,14 +133,15 @@ extension PlanBuilder {
     shape.inputHeight = self.shape(x).dropFirst(2).reduce(1, *)
     shape.outputHeight = shape.inputHeight
     shape.groups = channels
-    let weights = try Tensor.floats(scales, [channels, 1, 1])
-    let kernel = try convKernel(shape, weights, .float32, .float(bias: bias, .identity))
+    let kernel = try convKernel(shape, y, .float(bias: bias, .identity)) { () throws(Refusal) in
+      (try Tensor.floats(scales, [channels, 1, 1]), .float32)
+    }
     try addLinear(kernel, name: "f32 batch norm", x, y, .channelsLast)
     return true
   }
 
   /// `c` as one value per column, scaled; nil where it differs from row to row.
-  private mutating func rowBias(_ c: ValueID, _ columns: Int, factor: Float) throws(Refusal) -> [Float]? {
+  private func rowBias(_ c: ValueID, _ columns: Int, factor: Float) throws(Refusal) -> [Float]? {
     let tensor = try constants.tensor(c)
     guard let values = tensor.floatValues() else { return nil }
     let scaled = factor == 1 ? values : values.map { $0 * factor }
@@ -153,7 +151,7 @@ extension PlanBuilder {
   }
 
   /// Float weights as stored: a constant, or the half-precision constant behind a constant cast.
-  private mutating func floatWeights(
+  private func floatWeights(
     _ id: ValueID
   ) throws(Refusal) -> (Tensor, WeightSource.Element) {
     if case .float(.cast(let cast))? = constants.step(of: id)?.kind, cast.to == .float32,
@@ -172,37 +170,33 @@ extension PlanBuilder {
     return LinearShape(rows: shape.dropLast().reduce(1, *), depth: shape.last ?? 1, columns: columns)
   }
 
-  private mutating func convKernel(
+  private func convKernel(
     _ shape: LinearShape,
-    _ weights: Tensor,
-    _ element: WeightSource.Element,
-    _ output: LinearOutput
+    _ y: ValueID,
+    _ output: LinearOutput,
+    _ weights: () throws(Refusal) -> (Tensor, WeightSource.Element)
   ) throws(Refusal) -> LinearKernel {
-    let set = context.instructionSet
-    let made = unsafe PlanBuilder.withWeights(weights, element) { bytes in
-      let source = unsafe WeightSource(
+    try unsafe kernel(shape, y, output, weights) { bytes, element in
+      unsafe WeightSource(
         bytes,
         element,
         outputs: shape.groups * shape.outputChannels,
         inputs: shape.inputChannels,
         taps: shape.taps
       )
-      return source.flatMap { LinearKernel(shape, $0, output, set) }
     }
-    return try counted(made, weights)
   }
 
-  private mutating func matrixKernel(
+  private func matrixKernel(
     _ shape: LinearShape,
-    _ weights: Tensor,
-    _ element: WeightSource.Element,
+    _ y: ValueID,
     isTransposed: Bool,
     factor: Float = 1,
-    _ output: LinearOutput
+    _ output: LinearOutput,
+    _ weights: () throws(Refusal) -> (Tensor, WeightSource.Element)
   ) throws(Refusal) -> LinearKernel {
-    let set = context.instructionSet
-    let made = unsafe PlanBuilder.withWeights(weights, element) { bytes in
-      let source = unsafe WeightSource(
+    try unsafe kernel(shape, y, output, weights) { bytes, element in
+      unsafe WeightSource(
         matrix: bytes,
         element,
         columns: shape.outputChannels,
@@ -210,15 +204,26 @@ extension PlanBuilder {
         isTransposed: isTransposed,
         factor: factor
       )
-      return source.flatMap { LinearKernel(shape, $0, output, set) }
     }
-    return try counted(made, weights)
   }
 
-  private mutating func counted(_ kernel: LinearKernel?, _ weights: Tensor) throws(Refusal) -> LinearKernel {
-    guard let kernel else { throw PlanBuilder.outOfMemory("packed weights") }
-    weights.releasePages()
-    weightBytes += kernel.residentBytes
+  /// A kernel on the packed weights of the step that makes `y`; the source's pages are released once packed.
+  private func kernel(
+    _ shape: LinearShape,
+    _ y: ValueID,
+    _ output: LinearOutput,
+    _ weights: () throws(Refusal) -> (Tensor, WeightSource.Element),
+    _ source: (UnsafeRawBufferPointer, WeightSource.Element) -> WeightSource?
+  ) throws(Refusal) -> LinearKernel {
+    let set = context.instructionSet
+    let packed = try resources.weights(of: y) { () throws(Refusal) -> PackedWeights? in
+      let (tensor, element) = try weights()
+      defer { tensor.releasePages() }
+      return unsafe PlanBuilder.withWeights(tensor, element) { bytes in
+        unsafe source(bytes, element).flatMap { PackedWeights(shape, $0, set) }
+      }
+    }
+    guard let kernel = LinearKernel(shape, packed, output) else { throw PlanBuilder.outOfMemory("a kernel") }
     return kernel
   }
 

@@ -7,21 +7,19 @@ internal import Kernels
 /// Values of convolutional parts live channels-last; conversions are inserted where a step wants another layout.
 struct PlanBuilder {
   let program: Program
-  let context: KernelContext
+  let resources: PlanResources
   let memoryLimit: Int
   private(set) var slots: [Slot] = []
   private(set) var operations: [Operation] = []
   /// Contents of slots outside of the arena.
   private(set) var constantMemory: [SlotID: Memory] = [:]
-  var constants: ConstantValues
-  /// Bytes of packed weights.
-  var weightBytes = 0
+  let constants: ConstantValues
   private var table: [ValueID: [Layout: SlotID]] = [:]
   private var step = 0
 
-  init(_ program: Program, _ context: KernelContext, memoryLimit: Int) {
+  init(_ program: Program, _ resources: PlanResources, memoryLimit: Int) {
     self.program = program
-    self.context = context
+    self.resources = resources
     self.memoryLimit = memoryLimit
     constants = ConstantValues(program, memoryLimit: memoryLimit)
   }
@@ -68,6 +66,8 @@ struct PlanBuilder {
     case .integerConvTranspose: false
     }
   }
+
+  var context: KernelContext { resources.context }
 
   // Slots
 

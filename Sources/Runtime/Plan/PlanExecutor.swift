@@ -17,8 +17,6 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
   private let constants: [ValueID: Tensor]
   /// Bytes of the arena that holds all activations.
   package let arenaBytes: Int
-  /// Bytes of packed weights.
-  package let weightBytes: Int
 
   /// Where a result of the network is.
   private enum Output {
@@ -36,15 +34,10 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
   /// - Throws: A refusal when a constant breaks a rule or memory runs out.
   package static func make(
     _ program: Program,
-    threads: Int,
-    memoryLimit: Int,
-    instructionSet: String? = nil
+    _ resources: PlanResources,
+    memoryLimit: Int
   ) throws(Refusal) -> any Executor {
-    let set = InstructionSet.allCases.first { $0.name == instructionSet } ?? .best
-    guard let context = KernelContext(threads: threads, instructionSet: set) else {
-      throw PlanBuilder.outOfMemory("\(threads) threads")
-    }
-    var builder = PlanBuilder(program, context, memoryLimit: memoryLimit)
+    var builder = PlanBuilder(program, resources, memoryLimit: memoryLimit)
     guard try builder.build() else { return try ReferenceExecutor(program, memoryLimit: memoryLimit) }
     return try PlanExecutor(program, builder, memoryLimit: memoryLimit)
   }
@@ -54,7 +47,6 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
     self.program = program
     slots = builder.slots
     operations = builder.operations
-    weightBytes = builder.weightBytes
     var ranges: [Int: Range<Int>] = [:]
     for (index, operation) in operations.enumerated() {
       ranges[operation.step] = (ranges[operation.step]?.lowerBound ?? index)..<index + 1
