@@ -18,5 +18,6 @@ public struct ModelInput: Hashable, Sendable {
   /// The type without its leading sample axis.
   var sampleDims: ArraySlice<Dim> { type.dims.dropFirst() }
 
-  var description: String { "\"\(name)\" (\(type))" }
+  /// Name and type, for messages.
+  package var description: String { "\"\(name)\" (\(type))" }
 }

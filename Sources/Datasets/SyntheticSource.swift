@@ -15,8 +15,6 @@ struct SyntheticSource: SampleSource {
   private static let symbolicExtent = 16
   /// Side of an image that neither the model nor its preprocessing fixes.
   private static let freeSide = 64
-  /// Integer inputs are below this.
-  private static let integerBound = 16
 
   /// - Parameter preprocessing: How images are normalised; without it they have about mean 0 and deviation 1.
   init(inputs: [ModelInput], preprocessing: Preprocessing?, count: Int, seed: UInt64) throws(Refusal) {
@@ -85,23 +83,6 @@ struct SyntheticSource: SampleSource {
   private func noise(_ type: TensorType, _ random: inout SplitMix64) throws(Refusal) -> Tensor {
     let extents = type.dims.dropFirst().map { $0.value ?? SyntheticSource.symbolicExtent }
     let shape = type.rank == 0 ? [] : [1] + extents
-    guard let count = Checked.product(shape), count <= Limits.standard.elements else {
-      throw Refusal(
-        .limit,
-        at: "input",
-        rule: "D10",
-        "is too large to be made up",
-        remedy: "give real samples"
-      )
-    }
-    guard type.dtype.isFloatingPoint else {
-      let values = (0..<count).map { _ in Int32(random.next() % UInt64(SyntheticSource.integerBound)) }
-      return try Tensor.make(.int32, shape, values).converted(to: type.dtype)
-    }
-    let values = (0..<count).map { _ in
-      // The sum of twelve uniform numbers has variance 1 and is close to normal.
-      (0..<12).reduce(Float(-6)) { sum, _ in sum + random.unit() }
-    }
-    return try Tensor.make(.float32, shape, values).converted(to: type.dtype)
+    return try Noise.tensor(type.dtype, shape, &random)
   }
 }

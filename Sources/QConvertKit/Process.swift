@@ -10,6 +10,18 @@ enum Process {
     return usage.ru_maxrss * 1024
   }
 
+  /// What the first processor calls itself.
+  static let cpuName: String = {
+    guard let file = unsafe fopen("/proc/cpuinfo", "r") else { return "unknown processor" }
+    defer { unsafe fclose(file) }
+    var bytes = [UInt8](repeating: 0, count: 1 << 14)
+    let count = unsafe fread(&bytes, 1, bytes.count, file)
+    let lines = String(decoding: bytes[..<count], as: UTF8.self).split(separator: "\n")
+    guard let line = lines.first(where: { $0.hasPrefix("model name") }),
+      let name = line.split(separator: ":", maxSplits: 1).last
+    else { return "unknown processor" }
+    return Refusal.printable(String(name.drop { $0 == " " }), limit: 100)
+  }()
 }
 
 extension QConvert {

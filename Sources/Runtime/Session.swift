@@ -55,6 +55,19 @@ public final class Session: Sendable {
     return result
   }
 
+  /// Times each step of the network.
+  ///
+  /// - Parameters:
+  ///   - inputs: As for ``run(_:)``.
+  ///   - runs: How often, at least once.
+  /// - Throws: As ``run(_:)``, or a refusal when the network does not run by a plan (R6).
+  package func profile(_ inputs: [String: Tensor], runs: Int) throws(Refusal) -> Profile {
+    let operands = try InputBinding.operands(of: graph, from: inputs)
+    return try specialisations.withLock { (cache) throws(Refusal) -> Profile in
+      try cache.specialisation(for: operands, of: graph, options).profile(operands, runs: runs)
+    }
+  }
+
   /// The steps that the network consists of with these input types, for reports.
   ///
   /// - Parameter inputTypes: Types that replace the graph's own, by input name.

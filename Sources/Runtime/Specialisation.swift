@@ -58,6 +58,22 @@ final class Specialisation: Sendable {
   }
 }
 
+extension Specialisation {
+  /// - Throws: As ``Session/profile(_:runs:)``.
+  func profile(_ inputs: [Tensor], runs: Int) throws(Refusal) -> Profile {
+    guard let plan = executor as? PlanExecutor else {
+      throw Refusal(
+        .unsupported,
+        at: "profile",
+        rule: "R6",
+        "the network runs on the reference executor, whose steps are not timed",
+        remedy: "use the plan executor, which needs shapes that follow from those of the inputs"
+      )
+    }
+    return Profile(try plan.profile(inputs, runs: runs), of: program, instructionSet: plan.instructionSet)
+  }
+}
+
 /// The last few specialisations of a network, by input shapes.
 struct SpecialisationCache: Sendable {
   private static let capacity = 4

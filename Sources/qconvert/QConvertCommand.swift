@@ -12,6 +12,7 @@ struct QConvertCommand: ParsableCommand {
       qconvert inspect FILE
       qconvert verify REFERENCE CANDIDATE [--data DATA]
       qconvert run MODEL --inputs IN.npz --outputs OUT.npz
+      qconvert bench MODEL... [--batch 1,8] [--threads 1,2] [--profile] [--plot OUT.svg]
       """,
     discussion: """
       IN is an .onnx model, a .safetensors checkpoint of a known architecture, or a .qmodel.
@@ -27,12 +28,16 @@ struct QConvertCommand: ParsableCommand {
             Where every byte went, and which operators are int8.
         qconvert verify net.onnx net.qmodel --data val/
             Runs both on the labelled images in val/ and compares accuracy and outputs.
+        qconvert bench net32.qmodel net8.qmodel --batch 1,2,4,8
+            Times both by turns.
 
       Results go to standard output, progress and warnings to standard error.
       Exit codes: 0 done, 1 refused or below a threshold, 64 wrong usage.
       """,
     version: QConvert.version,
-    subcommands: [ConvertCommand.self, InspectCommand.self, VerifyCommand.self, RunCommand.self],
+    subcommands: [
+      ConvertCommand.self, InspectCommand.self, VerifyCommand.self, RunCommand.self, BenchCommand.self,
+    ],
     defaultSubcommand: ConvertCommand.self
   )
 

@@ -67,7 +67,7 @@ private func right(_ text: String, _ width: Int) -> String {
 }
 
 /// The end of a long name, which tells more than its beginning; safe to print.
-private func shortened(_ name: String, _ width: Int) -> String {
+func shortened(_ name: String, _ width: Int) -> String {
   let text = Refusal.printable(name, limit: 400)
   return text.count <= width ? text : "…" + text.suffix(width - 1)
 }

@@ -155,6 +155,9 @@ extension PlanExecutor {
     package var milliseconds: Double
   }
 
+  /// The instruction set that the kernels were chosen for.
+  package var instructionSet: String { run.context.instructionSet.name }
+
   /// Runs the plan and times each operation, in order of execution.
   ///
   /// - Parameters:

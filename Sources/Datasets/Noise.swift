@@ -1,0 +1,44 @@
+package import BinaryIO
+package import GraphIR
+
+/// Seeded tensors without meaning.
+package enum Noise {
+  /// Integers are below this.
+  private static let integerBound: UInt64 = 16
+
+  /// A tensor of standard normal floats, integers below 16, or truth values; the same for the same seed.
+  ///
+  /// - Throws: A refusal when there are too many elements (D10), or the type has no arithmetic (D9).
+  package static func tensor(_ dtype: DType, _ shape: [Int], seed: UInt64) throws(Refusal) -> Tensor {
+    var random = SplitMix64(seed: seed)
+    return try tensor(dtype, shape, &random)
+  }
+
+  static func tensor(
+    _ dtype: DType,
+    _ shape: [Int],
+    _ random: inout SplitMix64
+  ) throws(Refusal) -> Tensor {
+    guard let count = Checked.product(shape), count <= Limits.standard.elements else {
+      throw Refusal(
+        .limit,
+        at: "input",
+        rule: "D10",
+        "is too large to be made up",
+        remedy: "give real samples"
+      )
+    }
+    guard dtype.isFloatingPoint else {
+      if dtype == .bool {
+        return try .make(dtype, shape, (0..<count).map { _ in UInt8(random.next() >> 63) })
+      }
+      let values = (0..<count).map { _ in Int32(random.next() % integerBound) }
+      return try Tensor.make(.int32, shape, values).converted(to: dtype)
+    }
+    let values = (0..<count).map { _ in
+      // The sum of twelve uniform numbers has variance 1 and is close to normal.
+      (0..<12).reduce(Float(-6)) { sum, _ in sum + random.unit() }
+    }
+    return try Tensor.make(.float32, shape, values).converted(to: dtype)
+  }
+}

@@ -1,0 +1,87 @@
+internal import BinaryIO
+
+extension BenchReport {
+  /// The report for people, at most 100 columns wide.
+  public var text: String {
+    guard let first = results.first else { return "nothing was measured\n" }
+    var blocks = ["\(first.cpu); times in ms, load is from opening the file to the first result"]
+    for group in groups { blocks.append(BenchReport.timesText(group, labels)) }
+    for result in results { blocks += BenchReport.profileText(result, labels) }
+    return blocks.joined(separator: "\n\n") + "\n"
+  }
+
+  /// Results that were timed together: those of one batch size and thread count.
+  private var groups: [[BenchResult]] {
+    var groups: [[BenchResult]] = []
+    for result in results {
+      if let last = groups.last, last[0].threads == result.threads,
+        !last.contains(where: { $0.model == result.model })
+      {
+        groups[groups.count - 1].append(result)
+      } else {
+        groups.append([result])
+      }
+    }
+    return groups
+  }
+
+  /// Short names of the models: the file names where they tell the models apart.
+  var labels: [String: String] {
+    let paths = Set(results.map(\.model))
+    let names = Dictionary(grouping: paths) { $0.split(separator: "/").last.map(String.init) ?? $0 }
+    var labels: [String: String] = [:]
+    for path in paths {
+      let name = path.split(separator: "/").last.map(String.init) ?? path
+      labels[path] = Refusal.printable(names[name]?.count == 1 ? name : path, limit: 400)
+    }
+    return labels
+  }
+
+  private static func timesText(_ group: [BenchResult], _ labels: [String: String]) -> String {
+    let isComparison = group.count > 1
+    var header = ["model", "batch", "median", "mean", "std", "min", "p95", "per s", "load"]
+    if isComparison { header.append("ratio") }
+    let rows = group.map { result in
+      let times = [result.medianMS, result.meanMS, result.stdMS, result.minMS, result.p95MS]
+      var row = [shortened(labels[result.model] ?? "", isComparison ? 26 : 33), "\(result.batch)"]
+      row += times.map(milliseconds) + [milliseconds(result.throughput), milliseconds(result.loadMS)]
+      if isComparison { row.append(decimals(result.medianMS / max(group[0].medianMS, 1e-9), 3)) }
+      return row
+    }
+    let threads = group[0].threads == 1 ? "1 thread" : "\(group[0].threads) threads"
+    let runs = group[0].runs == 1 ? "1 run" : "\(group[0].runs) runs"
+    return "\(threads), \(runs) of each model\n"
+      + table([header] + rows, indent: 2, right: Set(1..<header.count))
+  }
+
+  private static func profileText(_ result: BenchResult, _ labels: [String: String]) -> [String] {
+    guard let profile = result.profile, let isa = profile.first?.isa else { return [] }
+    let header = ["step", "computes", "kernel", "ms", "share", "GOP/s"]
+    let rows = profile.map { step in
+      [
+        shortened(step.step, 28), Refusal.printable(step.op), shortened(step.kernel, 24),
+        decimals(step.ms, 3),
+        "\(decimals(100 * step.share, 1)) %", step.gops.map { decimals($0, 1) } ?? "",
+      ]
+    }
+    let whole = profile.map(\.ms).reduce(0, +)
+    let integers = profile.filter { $0.arithmetic == "int8" }
+    let title =
+      "\(shortened(labels[result.model] ?? "", 50)), batch \(result.batch), threads \(result.threads): "
+      + "kernels for \(isa)"
+    let summary =
+      "  sum \(decimals(whole, 3)) ms, the least of each step; \(integers.count) of \(profile.count) steps in int8, "
+      + "\(decimals(100 * integers.map(\.share).reduce(0, +), 1)) % of the time"
+    var blocks = ["\(title)\n\(table([header] + rows, indent: 2, right: [3, 4, 5]))\n\(summary)"]
+    let reasons = profile.compactMap { step in
+      step.reason.map { ["\(shortened(step.step, 40)):", Refusal.printable($0, limit: 56)] }
+    }
+    if !reasons.isEmpty { blocks.append("Float between integer steps\n" + table(reasons, indent: 2)) }
+    return blocks
+  }
+
+  /// About four digits.
+  private static func milliseconds(_ value: Double) -> String {
+    decimals(value, value >= 1000 ? 0 : value >= 100 ? 1 : value >= 10 ? 2 : 3)
+  }
+}

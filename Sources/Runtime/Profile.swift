@@ -1,0 +1,60 @@
+internal import BinaryIO
+internal import GraphIR
+
+/// How long each step of a network takes.
+package struct Profile: Sendable {
+  /// The instruction set that the kernels were chosen for, such as `avx2`.
+  package var instructionSet: String
+  /// In order of execution.
+  package var steps: [StepProfile]
+}
+
+/// The time of one step.
+package struct StepProfile: Sendable {
+  /// The last node's name, or its result's; `outputs` for the conversions at the end.
+  package var name: String
+  /// ``Step/Kind/name``.
+  package var kind: String
+  /// The kernels that ran, in order.
+  package var kernels: [String]
+  /// The least of the runs.
+  package var milliseconds: Double
+  package var multiplyAdds: Int
+  package var isInteger: Bool
+  /// ``Step/reason``.
+  package var reason: String?
+}
+
+extension Profile {
+  /// Adds up the times of a plan's operations by step.
+  init(_ timings: [PlanExecutor.Timing], of program: Program, instructionSet: String) {
+    self.instructionSet = instructionSet
+    steps = []
+    var last: Int?
+    for timing in timings {
+      if timing.step != last { steps.append(StepProfile(timing.step, of: program)) }
+      last = timing.step
+      steps[steps.count - 1].kernels.append(timing.name)
+      steps[steps.count - 1].milliseconds += timing.milliseconds
+    }
+  }
+}
+
+extension StepProfile {
+  fileprivate init(_ index: Int, of program: Program) {
+    kernels = []
+    milliseconds = 0
+    guard index < program.steps.count else {
+      (name, kind, multiplyAdds, isInteger) = ("outputs", "layout", 0, false)
+      return
+    }
+    let step = program.steps[index]
+    let node = step.nodes.last.map { program.graph[$0].name } ?? ""
+    let value = step.outputs.first.map { program.graph[$0].name } ?? ""
+    name = node.isEmpty ? value : node
+    kind = step.kind.name
+    multiplyAdds = step.multiplyAdds(in: program.graph)
+    isInteger = step.kind.isInteger
+    reason = step.reason
+  }
+}
