@@ -131,7 +131,7 @@ let package = Package(
         "BinaryIO",
       ]
     ),
-    tests("QConvertEndToEndTests", []),
+    tests("QConvertEndToEndTests", ["qconvert", "Datasets", "GraphIR"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -31,10 +31,12 @@ package enum Loader {
   /// - Parameters:
   ///   - path: An `.onnx`, `.safetensors` or `.qmodel` file; the content decides.
   ///   - architecture: The architecture of a bare checkpoint; nil: recognised.
-  /// - Throws: A refusal naming the file.
+  /// - Throws: A refusal naming the file; also (C4) when it has a graph and an architecture is given.
   package static func load(_ path: String, architecture: String? = nil) throws(Refusal) -> Graph {
     try inFile(path) { () throws(Refusal) in
-      switch try ModelFormat.detect(path) {
+      let format = try ModelFormat.detect(path)
+      if format != .safetensors { try refuse(architecture) }
+      switch format {
       case .qmodel: return try QModelReader.read(path)
       case .onnx: return try ONNXReader.read(path)
       case .safetensors: return try checkpoint(path, architecture)
@@ -42,9 +44,32 @@ package enum Loader {
     }
   }
 
+  /// Whether a file holds weights without a graph.
+  package static func isBare(_ path: String) throws(Refusal) -> Bool {
+    try inFile(path) { () throws(Refusal) in
+      guard try ModelFormat.detect(path) == .safetensors else { return false }
+      return SafetensorsGraph.isPresent(in: try SafetensorsFile.open(path)) == false
+    }
+  }
+
+  /// Refuses an architecture for a file that has a graph.
+  package static func refuse(_ architecture: String?) throws(Refusal) {
+    guard let architecture else { return }
+    throw Refusal(
+      .usage,
+      at: "architecture \(Refusal.quoted(architecture))",
+      rule: "C4",
+      "the file has a graph of its own, which no architecture can replace",
+      remedy: "leave out --arch"
+    )
+  }
+
   private static func checkpoint(_ path: String, _ architecture: String?) throws(Refusal) -> Graph {
     let file = try SafetensorsFile.open(path)
-    if SafetensorsGraph.isPresent(in: file) { return try SafetensorsGraph.read(file) }
+    if SafetensorsGraph.isPresent(in: file) {
+      try refuse(architecture)
+      return try SafetensorsGraph.read(file)
+    }
     var graph = try Architectures.build(Checkpoint(file.entries), named: architecture)
     graph.metadata[MetadataKey.source] = "safetensors"
     try TypeInference.infer(&graph)

@@ -35,8 +35,9 @@ extension QConvert {
     architecture: String? = nil,
     progress: ((Int, Int) -> Void)? = nil
   ) throws -> VerifyReport {
-    let left = try Loader.load(reference, architecture: architecture)
-    let right = try Loader.load(candidate, architecture: architecture)
+    let isBare = (try Loader.isBare(reference), try Loader.isBare(candidate))
+    let left = try Loader.load(reference, architecture: isBare.0 || !isBare.1 ? architecture : nil)
+    let right = try Loader.load(candidate, architecture: isBare.1 ? architecture : nil)
     let declared =
       data.preprocessing ?? right.metadata[MetadataKey.preprocessing]
       ?? left.metadata[MetadataKey.preprocessing]

@@ -26,6 +26,16 @@ public enum QConvert {
     threads: Int? = nil,
     usesReference: Bool = false
   ) throws {
+    guard outputs.hasSuffix(".npz") else {
+      throw Refusal(
+        .usage,
+        file: outputs,
+        at: "output",
+        rule: "C2",
+        "outputs are written as .npz only",
+        remedy: "let it end in .npz"
+      )
+    }
     let graph = try Loader.load(model, architecture: architecture)
     let arrays = try ArrayFile.read(inputs, for: ModelInput.inputs(of: graph))
     let session = try inFile(model) { () throws(Refusal) in

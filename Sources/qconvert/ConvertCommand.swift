@@ -11,8 +11,12 @@ struct ConvertCommand: ParsableCommand {
       qconvert --list-passes
       """,
     discussion: """
-      BatchNorm is folded, activations are fused, exporters' leftovers vanish; then weights and activations are
-      quantized. The result is verified before it replaces OUT. The same input and flags give the same bytes.
+      BatchNorm is folded, activations are fused, exporters' leftovers vanish; then weights and \
+      activations are quantized. The written file is read back before it replaces OUT. The same input and \
+      flags give the same bytes.
+
+      Without --int8 or --fp16 nothing is quantized. --int8 alone quantizes activations while the network \
+      runs; with --calibrate they get fixed ranges.
       """
   )
 
@@ -101,8 +105,8 @@ struct QuantizationFlags: ParsableArguments {
     }
   }
 
-  @Flag var precision: PrecisionFlag = .fp32
-  @Flag var granularity: GranularityFlag = .perChannel
+  @Flag var precision: PrecisionFlag?
+  @Flag var granularity: GranularityFlag?
 
   @Option(
     help: ArgumentHelp(
@@ -112,7 +116,7 @@ struct QuantizationFlags: ParsableArguments {
   )
   var calibrate: String?
 
-  @Option(help: ArgumentHelp("Use at most this many calibration samples, spread evenly.", valueName: "n"))
+  @Option(help: ArgumentHelp("Calibrate on at most this many samples, spread evenly.", valueName: "n"))
   var samples: Int?
 
   @Flag(help: "Quantize activations with the range of each input, while running. The default without data.")
@@ -120,14 +124,19 @@ struct QuantizationFlags: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How ranges are observed: \(ConvertOptions.observerNames.joined(separator: ", ")).",
+      "How ranges are observed: \(ConvertOptions.observerNames.joined(separator: ", ")). The first by default.",
       valueName: "name"
     )
   )
-  var observer: String = ConvertOptions.observerNames.first ?? ""
+  var observer: String?
 
-  @Option(help: ArgumentHelp("Weight of the new sample in a moving average.", valueName: "0...1"))
-  var alpha: Float = 0.05
+  @Option(
+    help: ArgumentHelp(
+      "Weight of the new sample in a moving average; \(ConvertOptions().alpha) by default.",
+      valueName: "0...1"
+    )
+  )
+  var alpha: Float?
 
   @Option(
     help: ArgumentHelp(
@@ -142,12 +151,17 @@ struct QuantizationFlags: ParsableArguments {
 
   func validate() throws {
     if dynamic && calibrate != nil { throw ValidationError("--dynamic and --calibrate exclude each other") }
-    if precision != .int8 && (dynamic || calibrate != nil) {
-      throw ValidationError("--dynamic and --calibrate go with --int8")
+    if precision != .int8 && (dynamic || calibrate != nil || granularity != nil) {
+      throw ValidationError("--dynamic, --calibrate, --per-channel and --per-tensor go with --int8")
+    }
+    if calibrate == nil && (samples != nil || observer != nil || alpha != nil) {
+      throw ValidationError("--samples, --observer and --alpha go with --calibrate")
     }
     if let samples, samples < 1 { throw ValidationError("--samples takes 1 or more") }
-    if !(alpha > 0 && alpha <= 1) { throw ValidationError("--alpha takes a number above 0, at most 1") }
-    if !ConvertOptions.observerNames.contains(observer) {
+    if let alpha, !(alpha > 0 && alpha <= 1) {
+      throw ValidationError("--alpha takes a number above 0, at most 1")
+    }
+    if let observer, !ConvertOptions.observerNames.contains(observer) {
       throw ValidationError("--observer takes \(ConvertOptions.observerNames.joined(separator: ", "))")
     }
     if !ConvertOptions.relu6Names.contains(relu6) {
@@ -160,13 +174,13 @@ struct QuantizationFlags: ParsableArguments {
       switch precision {
       case .int8: .int8
       case .fp16: .fp16
-      case .fp32: .fp32
+      case .fp32, nil: .fp32
       }
-    options.isPerChannel = granularity == .perChannel
+    options.isPerChannel = granularity != .perTensor
     options.calibrationData = calibrate
     options.calibrationSamples = samples
-    options.observer = observer
-    options.alpha = alpha
+    if let observer { options.observer = observer }
+    if let alpha { options.alpha = alpha }
     options.relu6 = relu6
     options.allowsNonFinite = allowNonFinite
   }
@@ -183,7 +197,7 @@ struct PassFlags: ParsableArguments {
   @Flag(help: "Say why passes left something as it was.")
   var remarks = false
 
-  @Flag(help: "List the passes and exit.")
+  @Flag(help: "List the passes and exit; takes no files.")
   var listPasses = false
 
   func apply(to options: inout ConvertOptions) {

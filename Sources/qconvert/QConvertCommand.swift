@@ -15,8 +15,8 @@ struct QConvertCommand: ParsableCommand {
       qconvert bench MODEL... [--batch 1,8] [--threads 1,2] [--profile] [--plot OUT.svg]
       """,
     discussion: """
-      IN is an .onnx model, a .safetensors checkpoint of a known architecture, or a .qmodel.
-      OUT is a .qmodel, or a .safetensors with the graph inside.
+      IN is an .onnx model, a .safetensors checkpoint of a known architecture, or a \
+      .qmodel. OUT is a .qmodel, or a .safetensors with the graph inside.
 
       Examples:
         qconvert net.onnx net.qmodel --int8 --per-channel
@@ -27,11 +27,12 @@ struct QConvertCommand: ParsableCommand {
         qconvert inspect net.qmodel
             Where every byte went, and which operators are int8.
         qconvert verify net.onnx net.qmodel --data val/
-            Runs both on the labelled images in val/ and compares accuracy and outputs.
+            Runs both on the labelled images in val/ and compares accuracy.
         qconvert bench net32.qmodel net8.qmodel --batch 1,2,4,8
             Times both by turns.
 
       Results go to standard output, progress and warnings to standard error.
+
       Exit codes: 0 done, 1 refused or below a threshold, 64 wrong usage.
       """,
     version: QConvert.version,
@@ -43,6 +44,10 @@ struct QConvertCommand: ParsableCommand {
 
   static func main() {
     QConvert.prepareProcess()
+    if CommandLine.arguments.contains("--list-passes") {
+      Output.result(Converter.passList)
+      return
+    }
     do {
       var command = try parseAsRoot()
       try command.run()

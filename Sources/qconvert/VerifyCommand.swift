@@ -7,9 +7,11 @@ struct VerifyCommand: ParsableCommand {
     commandName: "verify",
     abstract: "Run two networks on the same data and compare accuracy, outputs and layers.",
     discussion: """
-      DATA is a folder of images in class subfolders or with a labels.csv, an .npz, .npy or .safetensors whose arrays
-      are named like the inputs. Without DATA both run on seeded inputs made from the declared preprocessing; that
-      tells whether outputs agree, not whether they are right. Exit code 1 when a threshold is missed.
+      DATA is a folder of images in class subfolders or with a labels.csv, or an .npz, .npy or .safetensors \
+      file whose arrays are named like the inputs. Without DATA both run on seeded inputs made from the \
+      declared preprocessing; that tells whether outputs agree, not whether they are right.
+
+      Exit code 1 when a threshold is missed.
       """
   )
 
@@ -91,6 +93,19 @@ struct ThresholdOptions: ParsableArguments {
 
   @Option(help: ArgumentHelp("Least mean cosine of the outputs.", valueName: "cosine"))
   var minCosine: Double?
+
+  func validate() throws {
+    if let minTop1Agreement, !(0...1).contains(minTop1Agreement) {
+      throw ValidationError("--min-top1-agreement takes a share from 0 to 1, such as 0.98")
+    }
+    if let maxDrop, !(0...100).contains(maxDrop) {
+      throw ValidationError("--max-drop takes points from 0 to 100, such as 1")
+    }
+    if let minSqnr, !minSqnr.isFinite { throw ValidationError("--min-sqnr takes a finite number") }
+    if let minCosine, !(-1...1).contains(minCosine) {
+      throw ValidationError("--min-cosine takes a number from -1 to 1")
+    }
+  }
 
   func apply(to options: inout VerifyOptions) {
     options.minimumTop1Agreement = minTop1Agreement

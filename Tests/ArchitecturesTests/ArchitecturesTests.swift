@@ -1,5 +1,6 @@
 import BinaryIO
 import GraphIR
+import TestSupport
 import Testing
 
 @testable import Architectures

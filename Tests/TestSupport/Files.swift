@@ -33,6 +33,11 @@ package func packageFolder() -> String {
   return parts.joined(separator: "/")
 }
 
+/// Makes an empty folder in one that exists.
+package func makeFolder(_ path: String) throws {
+  guard unsafe mkdir(path, 0o700) == 0 else { throw TestFailure("\(path) cannot be made") }
+}
+
 /// Writes a file, for inputs of readers under test.
 package func write(_ bytes: [UInt8], to path: String) throws {
   guard let file = unsafe fopen(path, "wb") else { throw TestFailure("\(path) cannot be written") }

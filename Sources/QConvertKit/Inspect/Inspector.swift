@@ -21,7 +21,9 @@ extension QConvert {
 enum Inspector {
   static func inspect(_ path: String, architecture: String?) throws(Refusal) -> InspectReport {
     try inFile(path) { () throws(Refusal) in
-      switch try ModelFormat.detect(path) {
+      let format = try ModelFormat.detect(path)
+      if format != .safetensors { try Loader.refuse(architecture) }
+      return switch format {
       case .qmodel: try qmodel(path)
       case .onnx: try onnx(path)
       case .safetensors: try safetensors(path, architecture)

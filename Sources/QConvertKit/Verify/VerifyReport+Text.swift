@@ -41,7 +41,7 @@ extension VerifyReport {
   private func table(_ layers: [Layer]) -> [String] {
     guard !layers.isEmpty else { return ["layers         none: the models have no value names in common"] }
     let name = max(5, min(48, layers.map(\.name.count).max() ?? 0))
-    let op = max(2, min(18, layers.map(\.op.count).max() ?? 0))
+    let op = max(2, min(20, layers.map(\.op.count).max() ?? 0))
     var lines = [
       "", "\(layerSamples ?? 0) samples, values that both models name alike:",
       "\(pad("layer", name))  \(pad("op", op))  \(right("SQNR dB", 8))  \(right("cosine", 9))  max error",
