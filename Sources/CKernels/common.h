@@ -2,6 +2,7 @@
 
 #include "include/CKernels.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -33,11 +34,25 @@ QK_INLINE uint8_t qk_requantize(int32_t acc, float scale, float lo, float hi, in
   return (uint8_t)(qk_rne(qk_clamp((float)acc * scale, lo, hi)) + zero_point);
 }
 
+// Section 3 of arithmetic.md, for a range that includes 0.
+QK_INLINE void qk_set_parameters(float lo, float hi, float *scale, uint8_t *zero_point) {
+  const float width = hi - lo;
+  *scale = (width > FLT_MAX ? FLT_MAX : width) / 255.0f;
+  if (*scale < FLT_MIN) {
+    *scale = 1.0f;
+    *zero_point = 0;
+  } else {
+    *zero_point = (uint8_t)qk_rne(qk_clamp((0.0f - lo) / *scale, 0.0f, 255.0f));
+  }
+}
+
 // The integer tail on one sum; sums wrap like the vector kernels'.
 QK_INLINE void qk_tail1(int32_t acc, size_t at, void *row, const struct qk_tail *tail) {
   const int32_t sum = (int32_t)((uint32_t)acc + (uint32_t)tail->start[at]);
   if (tail->kind == QK_TAIL_REQUANTIZE) {
     ((uint8_t *)row)[at] = qk_requantize(sum, tail->scale[at], tail->lo, tail->hi, tail->zero_point);
+  } else if (tail->kind == QK_TAIL_SUMS) {
+    ((int32_t *)row)[at] = sum;
   } else {
     const float product = (float)sum * tail->scale[at];
     ((float *)row)[at] = qk_clamp(product + tail->bias[at], tail->lo, tail->hi);

@@ -18,6 +18,8 @@ QK_INLINE void qk_tail16(__m512i acc, size_t at, __mmask16 mask, void *row, cons
     const __m512 v = _mm512_min_ps(hi, _mm512_max_ps(lo, product));
     const __m512i q = _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(tail->zero_point));
     _mm_mask_storeu_epi8((uint8_t *)row + at, mask, _mm512_cvtepi32_epi8(q));
+  } else if (tail->kind == QK_TAIL_SUMS) {
+    _mm512_mask_storeu_epi32((int32_t *)row + at, mask, sum);
   } else {
     const __m512 v = _mm512_add_ps(product, _mm512_loadu_ps(tail->bias + at));
     _mm512_mask_storeu_ps((float *)row + at, mask, _mm512_min_ps(hi, _mm512_max_ps(lo, v)));

@@ -375,6 +375,8 @@ public enum MetadataKey {
   public static let source = "source"
   /// Architecture that gave a bare checkpoint its graph.
   public static let architecture = "architecture"
+  /// The family of networks that the quantization is set up for, and why.
+  public static let preset = "preset"
   /// The quantization scheme, such as `int8 per-channel static`.
   public static let scheme = "scheme"
 }

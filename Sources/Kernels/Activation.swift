@@ -10,6 +10,9 @@ package enum PointwiseFunction: Hashable, Sendable {
   case hardSwish
   case sigmoid
   case silu
+  case gelu(isTanh: Bool)
+  case erf
+  case tanh
 
   /// The bounds if the function is nothing but bounds.
   var clamp: (lowest: Float, highest: Float)? {
@@ -17,7 +20,7 @@ package enum PointwiseFunction: Hashable, Sendable {
     case .identity: (-.infinity, .infinity)
     case .relu: (0, .infinity)
     case .clip(let min, let max): (min, max)
-    case .leakyRelu, .hardSigmoid, .hardSwish, .sigmoid, .silu: nil
+    case .leakyRelu, .hardSigmoid, .hardSwish, .sigmoid, .silu, .gelu, .erf, .tanh: nil
     }
   }
 
@@ -33,6 +36,9 @@ package enum PointwiseFunction: Hashable, Sendable {
       case .hardSwish: (QK_HARD_SWISH, 0, 0)
       case .sigmoid: (QK_SIGMOID, 0, 0)
       case .silu: (QK_SILU, 0, 0)
+      case .gelu(let isTanh): (isTanh ? QK_GELU_TANH : QK_GELU, 0, 0)
+      case .erf: (QK_ERF, 0, 0)
+      case .tanh: (QK_TANH, 0, 0)
       }
     return qk_activation(function: function, a: a, b: b, exact: isExact)
   }

@@ -54,6 +54,8 @@ package enum LinearOutput: Sendable {
   )
   /// f32: as `real`, with the input's parameters given at run time.
   case dynamic(weightScales: [Float], bias: [Float]?, PointwiseFunction)
+  /// f32: as `dynamic`, with parameters of their own for each row of the input of a matrix product.
+  case dynamicRows(weightScales: [Float], bias: [Float]?, PointwiseFunction)
 
   /// Whether weights and activations are floats.
   package var isFloat: Bool { if case .float = self { true } else { false } }
@@ -173,6 +175,14 @@ package enum LinearOutput: Sendable {
       spread(weightScales, .weightScale)
       spreadBias(bias)
       setFunction(function, quantized: nil)
+    case .dynamicRows(let weightScales, let bias, let function):
+      unsafe tail.kind = QK_TAIL_SUMS
+      spread(weightScales, .weightScale)
+      spreadBias(bias)
+      unsafe (tail.lo, tail.hi) = (-.infinity, .infinity)
+      guard function != .identity else { return }
+      hasPost = true
+      post.activation = function.value(isExact: false)
     }
   }
 
@@ -201,12 +211,55 @@ package enum LinearOutput: Sendable {
     unsafe conv.out_size = 1
   }
 
-  private func withConv<R>(_ body: (UnsafePointer<qk_conv>) -> R) -> R {
+  private func withConv<R>(
+    rows: UnsafePointer<qk_rows>? = nil,
+    _ body: (UnsafePointer<qk_conv>) -> R
+  ) -> R {
     var conv = unsafe conv
+    unsafe conv.rows = unsafe rows
     guard hasPost else { return unsafe body(&conv) }
     return unsafe withUnsafePointer(to: post) { post in
       unsafe conv.post = unsafe post
       return unsafe body(&conv)
+    }
+  }
+
+  /// Runs a kernel whose output is ``LinearOutput/dynamicRows(weightScales:bias:_:)``.
+  ///
+  /// - Parameters:
+  ///   - input: u8 rows.
+  ///   - output: Space for the f32 results.
+  ///   - scales: One f32 per row.
+  ///   - zeroPoints: One u8 per row.
+  ///   - context: Threads, and at least ``scratchBytes`` of scratch.
+  package func run(
+    _ input: Buffer,
+    _ output: Buffer,
+    scales: Buffer,
+    zeroPoints: Buffer,
+    in context: KernelContext
+  ) {
+    precondition(unsafe tail.kind == QK_TAIL_SUMS && shape.groups == 1)
+    var tail = unsafe tail
+    unsafe weights.sums.withUnsafeBufferPointer { sums in
+      var rows = unsafe qk_rows(
+        scales: scales.elements(shape.outputPixels, of: Float.self),
+        zero_points: zeroPoints.elements(shape.outputPixels, of: UInt8.self),
+        column_sums: sums.baseAddress,
+        column_scales: array(.weightScale, Float.self),
+        bias: array(.bias, Float.self)
+      )
+      unsafe withConv(rows: &rows) { conv in
+        unsafe qk_conv_run(
+          conv,
+          input.pointer(shape.inputElements),
+          output.pointer(shape.outputElements * 4),
+          0,
+          &tail,
+          context.pool,
+          context.scratch(scratchBytes)
+        )
+      }
     }
   }
 

@@ -7,7 +7,7 @@ package typealias ConstantEvaluator = @Sendable (Op, [Tensor?]) throws(Refusal) 
 
 /// What passes share: options, a place for new tensors, calibration, and remarks.
 package struct PassContext {
-  package let options: PassOptions
+  package var options: PassOptions
   /// Where new tensors live.
   package let allocator: StorageAllocator
   /// Evaluates operators on constants; nil: only what needs no arithmetic is folded.

@@ -10,6 +10,8 @@ public enum PassList {
     .foldPad,
     .foldScalars,
     .foldBatchNorm,
+    .recognizeLayerNorm,
+    .recognizeGelu,
     .recognizeActivations,
     .swapRelu6,
     .fuseActivation,

@@ -26,6 +26,14 @@ public enum ActivationMode: String, Hashable, Sendable, CaseIterable {
   case none
 }
 
+/// How many ranges a dynamically quantized activation has.
+public enum ActivationGranularity: String, Hashable, Sendable, CaseIterable {
+  /// One for the tensor.
+  case perTensor = "per-tensor"
+  /// One per row of a matrix product, which is a token of a transformer; convolutions have one.
+  case perRow = "per-token"
+}
+
 /// What becomes of `clip(0, 6)`.
 public enum Relu6Policy: String, Hashable, Sendable, CaseIterable {
   /// Becomes relu where the quantized range ends at 6 or below, so that saturation does the same; exact.
@@ -42,6 +50,7 @@ public struct PassOptions: Hashable, Sendable {
   public var granularity: WeightGranularity
   public var activations: ActivationMode
   public var relu6: Relu6Policy
+  public var activationGranularity = ActivationGranularity.perTensor
 
   public init(
     scheme: ConvertScheme = .int8,

@@ -38,6 +38,8 @@ public enum Pipelines {
       .foldScalars,  // before BatchNorm, which wants nothing between it and the convolution
       .foldBatchNorm,
     ]),
+    .once(.recognizeLayerNorm),
+    .once(.recognizeGelu),
     .once(.recognizeActivations),  // before ReLU6: the clip inside of a hard-swish must not be touched
     .once(.swapRelu6),  // before fusion, which turns the clip into an attribute
     .once(.fuseActivation),  // after BatchNorm, which stands between a convolution and its activation

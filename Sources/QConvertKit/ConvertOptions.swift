@@ -21,6 +21,8 @@ public struct ConvertOptions: Sendable {
   public var alpha: Float = 0.05
   /// One of ``relu6Names``.
   public var relu6 = "clamp"
+  /// The family of networks that int8 is set up for.
+  public var preset = Preset.auto
   /// The text form of a preprocessing, stored in the output; nil: what the input declares.
   public var preprocessing: String?
   /// Architecture of a bare checkpoint; nil: recognised.
@@ -57,8 +59,11 @@ public struct ConvertOptions: Sendable {
   }
 
   /// For metadata and reports, such as `int8 per-channel static`.
-  var schemeText: String {
+  ///
+  /// - Parameter preset: The family that the network belongs to.
+  func schemeText(_ preset: Preset) -> String {
     guard precision == .int8 else { return precision.rawValue }
-    return "int8 \(isPerChannel ? "per-channel" : "per-tensor") \(activations.rawValue)"
+    let rows = activations == .dynamic && preset == .transformer ? " per-token" : ""
+    return "int8 \(isPerChannel ? "per-channel" : "per-tensor") \(activations.rawValue)\(rows)"
   }
 }

@@ -71,7 +71,7 @@ extension ConvertReport {
   ) {
     self.input = input
     self.output = output
-    scheme = options.schemeText
+    scheme = options.schemeText(rewriting.preset)
     fileBytes = inspection.fileBytes
     fp32Bytes = inspection.fp32Bytes
     passes = ConvertReport.summaries(rewriting.records)
@@ -81,7 +81,7 @@ extension ConvertReport {
     self.seconds = seconds
     peakRSSBytes = Process.peakResidentBytes
     warnings = rewriting.remarks.filter { $0.kind == .warning }.map { "\($0.place): \($0.text)" }
-    hints = ConvertReport.hints(options)
+    hints = rewriting.preset == .transformer ? [] : ConvertReport.hints(options)
   }
 
   private static func summaries(_ records: [PassManager.Record]) -> [PassSummary] {

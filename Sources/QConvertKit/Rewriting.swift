@@ -11,6 +11,8 @@ struct Rewriting {
   private(set) var records: [PassManager.Record] = []
   private(set) var remarks: [Remark] = []
   private(set) var calibration: Calibrator.Summary?
+  /// The family that the network belongs to; `auto` before it is known.
+  private(set) var preset: Preset
   private let options: ConvertOptions
   private let manager: PassManager
   private let allocator: StorageAllocator
@@ -25,6 +27,7 @@ struct Rewriting {
     self.progress = progress
     self.graph = graph
     self.options = options
+    preset = options.preset
     allocator = .spilling(to: scratch)
     var settings = PassManager.Options()
     settings.disabled = Set(options.disabledPasses)
@@ -39,14 +42,26 @@ struct Rewriting {
       evaluate: { (op, operands) throws(Refusal) in try Reference.evaluate(op: op, inputs: operands) }
     )
     try step(Pipelines.float, &context)
+    if options.precision == .int8 { choosePreset(&context) }
     if options.precision == .int8, let data = options.calibrationData {
       context.ranges = try calibrate(data)
     }
     try step(Pipelines.quantize(options.passOptions), &context)
     remarks = context.remarks
-    graph.metadata[MetadataKey.scheme] = options.schemeText
+    graph.metadata[MetadataKey.scheme] = options.schemeText(preset)
     if let calibration { graph.metadata[MetadataKey.calibration] = calibration.text }
     if options.showsRemarks { for remark in remarks { progress(.text(remark.description)) } }
+  }
+
+  private mutating func choosePreset(_ context: inout PassContext) {
+    let (chosen, reason) = options.preset.resolved(for: graph)
+    preset = chosen
+    if chosen == .transformer, options.activations == .dynamic {
+      context.options.activationGranularity = .perRow
+    }
+    let text = "\(chosen.rawValue): \(reason)"
+    graph.metadata[MetadataKey.preset] = text
+    progress(.text("preset \(text)"))
   }
 
   private mutating func step(_ pipeline: Pipeline, _ context: inout PassContext) throws(Refusal) {

@@ -27,7 +27,27 @@ package struct Program: Sendable {
   package init(_ graph: Graph, inputTypes: [String: TensorType]) throws(Refusal) {
     var typed = graph
     try TypeInference.infer(&typed, inputTypes: inputTypes)
+    Program.fixShapes(&typed)
     self = Lowering.lower(typed)
+  }
+
+  /// Makes constants of the results of shape arithmetic that these types decide.
+  private static func fixShapes(_ graph: inout Graph) {
+    let known = TypeInference.shapeValues(graph)
+    for id in graph.order {
+      for output in graph[id].outputs where !graph.users(of: output).isEmpty {
+        let type = graph[output].type
+        guard type.dtype == .int64, let dims = known[output] else { continue }
+        let values = dims.compactMap(\.value)
+        guard values.count == dims.count, let shape = type.knownDims, shape.reduce(1, *) == values.count,
+          let tensor = try? Tensor.int64s(values, shape)
+        else { continue }
+        let constant = graph.addConstant("\(graph[output].name).value", tensor)
+        for user in graph.users(of: output) {
+          graph.setInputs(graph[user].inputs.map { $0 == output ? constant : $0 }, of: user)
+        }
+      }
+    }
   }
 
   /// Whether the value is an input or the result of a step.

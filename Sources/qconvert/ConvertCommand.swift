@@ -146,6 +146,14 @@ struct QuantizationFlags: ParsableArguments {
   )
   var relu6: String = "clamp"
 
+  @Option(
+    help: ArgumentHelp(
+      "Kind of network: cnn (one dynamic range per activation), transformer (one per token), auto (by the network).",
+      valueName: "preset"
+    )
+  )
+  var preset: String = Preset.auto.rawValue
+
   @Flag(name: .customLong("allow-nonfinite"), help: "Quantize although weights hold NaN or infinity.")
   var allowNonFinite = false
 
@@ -163,6 +171,9 @@ struct QuantizationFlags: ParsableArguments {
     }
     if let observer, !ConvertOptions.observerNames.contains(observer) {
       throw ValidationError("--observer takes \(ConvertOptions.observerNames.joined(separator: ", "))")
+    }
+    if Preset(rawValue: preset) == nil {
+      throw ValidationError("--preset takes \(Preset.allCases.map(\.rawValue).joined(separator: ", "))")
     }
     if !ConvertOptions.relu6Names.contains(relu6) {
       throw ValidationError("--relu6 takes \(ConvertOptions.relu6Names.joined(separator: ", "))")
@@ -182,6 +193,7 @@ struct QuantizationFlags: ParsableArguments {
     if let observer { options.observer = observer }
     if let alpha { options.alpha = alpha }
     options.relu6 = relu6
+    options.preset = Preset(rawValue: preset) ?? .auto
     options.allowsNonFinite = allowNonFinite
   }
 }

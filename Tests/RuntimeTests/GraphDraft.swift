@@ -8,6 +8,8 @@ struct GraphDraft {
   var random: SplitMix64
   /// Whether ``conv(_:outputs:kernel:_:)`` and ``gemm(_:outputs:)`` make quantized layers.
   var scheme = Scheme.float
+  /// Whether dynamic gemms have parameters per row.
+  var isPerRow = false
 
   enum Scheme: CaseIterable {
     case float
@@ -54,7 +56,7 @@ struct GraphDraft {
   }
 
   mutating func gemm(_ x: ValueID, outputs: Int) throws -> ValueID {
-    let (input, w, b) = try operands(x, [outputs, shape(x)[1]], axis: 0)
+    let (input, w, b) = try operands(x, [outputs, shape(x).last ?? 1], axis: 0)
     return try stubs(node(.gemm(Gemm(transB: true)), [input, w, b]))
   }
 
@@ -90,7 +92,11 @@ struct GraphDraft {
 
   private mutating func dynamic(_ x: ValueID) throws -> ValueID {
     let names = ["q", "s", "z"].map { graph.uniqueName("dynamic_\($0)") }
-    let id = try graph.addNode(.dynamicQuantize(DynamicQuantize()), inputs: [x], outputNames: names)
+    let id = try graph.addNode(
+      .dynamicQuantize(DynamicQuantize(perRow: isPerRow)),
+      inputs: [x],
+      outputNames: names
+    )
     return try node(.dequantizeLinear(DequantizeLinear()), graph[id].outputs.map(Optional.some))
   }
 }

@@ -39,6 +39,7 @@ enum qk_tail_kind {
   QK_TAIL_F32,        // f32: clamp(acc + bias)
   QK_TAIL_REQUANTIZE, // u8:  clamp(rne(f32(acc + start) * scale)) + zero_point, bounds relative to zero_point
   QK_TAIL_DEQUANTIZE, // f32: clamp(f32(acc + start) * scale + bias), product and sum rounded separately
+  QK_TAIL_SUMS,       // s32: acc + start
 };
 
 // Per-channel arrays start at the first channel of the panel and are readable up to the panel's width.
@@ -120,7 +121,8 @@ void qk_dw_pack(enum qk_dtype dtype, enum qk_source source_type, const void *sou
 // --- Pointwise functions
 
 // All are deterministic: the same bytes on every instruction set. Those of section 8.1 of arithmetic.md are exact;
-// sigmoid and silu are within 4 ulp or 1e-36, or exact in the sense of section 8.2 where `exact` is set.
+// sigmoid and silu are within 4 ulp or 1e-36, or exact in the sense of section 8.2 where `exact` is set. Erf and tanh
+// are within 3e-7, gelu within 3e-7 times its operand.
 enum qk_function {
   QK_IDENTITY,
   QK_RELU,
@@ -130,6 +132,10 @@ enum qk_function {
   QK_HARD_SWISH,
   QK_SIGMOID,
   QK_SILU,
+  QK_GELU,
+  QK_GELU_TANH,
+  QK_ERF,
+  QK_TANH,
 };
 
 struct qk_activation {
@@ -152,6 +158,15 @@ struct qk_u8_binary {
 };
 
 enum qk_float_binary { QK_ADD, QK_SUB, QK_MUL, QK_DIV };
+
+// What turns a row of integer sums into floats: f32(sum - zero_point * column_sum) * (scale * column_scale) + bias, each
+// operation rounded.
+struct qk_row {
+  float scale;
+  uint8_t zero_point;
+  const int32_t *column_sums;
+  const float *column_scale, *bias;
+};
 
 // One implementation per instruction set of functions over n consecutive elements; in and out may be the same.
 struct qk_vector_ops {
@@ -176,6 +191,10 @@ struct qk_vector_ops {
   void (*mean_u8)(size_t n, const int32_t *sums, uint8_t *out, int32_t offset, float multiplier,
                   const struct qk_u8_clamp *clamp);
   void (*softmax)(size_t n, const float *x, float *out);
+  // (x - mean) / sqrt(variance + epsilon) * scale + bias; bias may be NULL.
+  void (*layer_norm)(size_t n, const float *x, const float *scale, const float *bias, float epsilon, float *out);
+  // `out` may be the memory of `sums`.
+  void (*dequantize_row)(size_t n, const int32_t *sums, float *out, const struct qk_row *row);
 };
 
 const struct qk_vector_ops *const *qk_vector_table(size_t *count);
@@ -209,6 +228,14 @@ struct qk_post {
   uint8_t zero_point;
 };
 
+// Parameters of the input per row (output pixel) of a matrix product.
+struct qk_rows {
+  const float *scales;
+  const uint8_t *zero_points;
+  const int32_t *column_sums;       // of the weights, as qk_pack_weights gives them
+  const float *column_scales, *bias;
+};
+
 struct qk_conv {
   enum qk_dtype dtype;
   enum qk_isa isa;
@@ -222,6 +249,7 @@ struct qk_conv {
   bool depthwise;                // kc == nc == 1 and groups channels
   const void *weights;
   const struct qk_post *post; // NULL: the tail's result is the output
+  const struct qk_rows *rows; // NULL: all rows have the tail's parameters; the tail's kind is QK_TAIL_SUMS
 };
 
 // Whether rows should be gathered when packing: few channels per tap.
@@ -287,6 +315,40 @@ void qk_transpose_run(size_t size, size_t batch, size_t channels, size_t pixels,
 void qk_copy_rows(size_t rows, size_t bytes, const void *in, size_t in_stride, void *out, size_t out_stride,
                   const uint8_t *table);
 void qk_f32_softmax_run(enum qk_isa isa, size_t rows, size_t columns, const float *x, float *out, struct qk_pool *pool);
+// Normalises each row; `bias` may be NULL.
+void qk_f32_layer_norm_run(enum qk_isa isa, size_t rows, size_t columns, const float *x, const float *scale,
+                           const float *bias, float epsilon, float *out, struct qk_pool *pool);
+// Quantizes each row by its own range, as section 3 of arithmetic.md says.
+void qk_dynamic_quantize_rows_run(enum qk_isa isa, size_t rows, size_t columns, const float *x, uint8_t *out,
+                                  float *scales, uint8_t *zero_points, struct qk_pool *pool);
+
+#define QK_MAX_AXES 8
+
+// A view of elements: extents, and the distance between neighbours along each axis in elements, 0 to repeat.
+struct qk_view {
+  size_t rank;
+  size_t extents[QK_MAX_AXES];
+  ptrdiff_t strides[QK_MAX_AXES];
+};
+
+// Writes the elements of a view one after another; elements have 1, 2, 4 or 8 bytes.
+void qk_gather_view(size_t size, const struct qk_view *view, const void *in, void *out, struct qk_pool *pool);
+// A binary function of two views of the same extents.
+void qk_f32_binary_views(enum qk_isa isa, const struct qk_view *a_view, const float *a, const struct qk_view *b_view,
+                         const float *b, float *out, enum qk_float_binary function, struct qk_pool *pool);
+
+// Products of matrices that are both known at run time only: out[i] = a[i] * b[i], `out` dense.
+struct qk_matmul {
+  enum qk_isa isa;
+  size_t batch, rows, depth, columns;
+  const size_t *a_offsets, *b_offsets; // first element of each matrix
+  size_t a_stride;                     // elements between rows of a
+  size_t b_row, b_column;              // elements between rows and between columns of b
+};
+
+size_t qk_f32_matmul_scratch_bytes(const struct qk_matmul *matmul);
+void qk_f32_matmul_run(const struct qk_matmul *matmul, const float *a, const float *b, float *out,
+                       struct qk_pool *pool, struct qk_scratch scratch);
 
 #ifdef __cplusplus
 }

@@ -58,6 +58,18 @@ size_t qk_conv_scratch_bytes(const struct qk_conv *conv) {
   return layout_of(conv, s.chunk_rows, s.panels * conv->nr).bytes;
 }
 
+// Turns the sums at `out` into floats by the parameters of their rows.
+static void scale_rows(const struct qk_conv *conv, size_t first, size_t rows, size_t first_column, size_t columns,
+                       char *out) {
+  const struct qk_vector_ops *ops = qk_vector_ops(conv->isa);
+  const struct qk_rows *all = conv->rows;
+  for (size_t i = 0; i < rows; i++, out += conv->out_stride) {
+    const struct qk_row row = {all->scales[first + i], all->zero_points[first + i], all->column_sums + first_column,
+                               all->column_scales + first_column, all->bias + first_column};
+    ops->dequantize_row(columns, (const int32_t *)(const void *)out, (float *)(void *)out, &row);
+  }
+}
+
 struct job {
   const struct qk_conv *conv;
   const char *in;
@@ -218,6 +230,7 @@ static void conv_task(void *context, size_t index, size_t thread) {
       i += kernel->mr;
     }
   }
+  if (c->rows != NULL) scale_rows(c, first, rows, first_column, columns, out);
   if (c->post != NULL) finish(c, rows, columns, (float *)(void *)results, stride, out, c->out_stride);
 }
 

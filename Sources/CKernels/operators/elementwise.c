@@ -168,14 +168,7 @@ void qk_dynamic_quantize_run(enum qk_isa isa, size_t n, const float *x, uint8_t 
     lo = ranges[2 * i] < lo ? ranges[2 * i] : lo;
     hi = ranges[2 * i + 1] > hi ? ranges[2 * i + 1] : hi;
   }
-  const float width = hi - lo;
-  *scale = (width > FLT_MAX ? FLT_MAX : width) / 255.0f;
-  if (*scale < FLT_MIN) {
-    *scale = 1.0f;
-    *zero_point = 0;
-  } else {
-    *zero_point = (uint8_t)qk_rne(qk_clamp((0.0f - lo) / *scale, 0.0f, 255.0f));
-  }
+  qk_set_parameters(lo, hi, scale, zero_point);
   qk_quantize_run(isa, n, x, out, *scale, *zero_point, pool);
 }
 

@@ -57,6 +57,44 @@ QK_INLINE double exact_exp(double x) {
   return x != x ? x : x > 709.782712893384 ? HUGE_VAL : x < -745.2 ? 0.0 : result;
 }
 
+// erf(x): an odd polynomial of degree 13 below 1, otherwise 1 - p(t) e^(-x^2) with t = 1 / (1 + |x| / 2) and degree 5;
+// both are least-squares fits at Chebyshev nodes, within 2e-7.
+QK_INLINE float fast_erf(float x) {
+  const float m = fabsf(x), a = m > 4.0f ? 4.0f : m, z = a * a;
+  float small = 7.88252946222201e-05f;
+  small = small * z + -0.0008018894586712122f;
+  small = small * z + 0.0051893205381929874f;
+  small = small * z + -0.026854336261749268f;
+  small = small * z + 0.11283598095178604f;
+  small = small * z + -0.3761262595653534f;
+  small = small * z + 1.1283791065216064f;
+  const float t = 1.0f / (1.0f + 0.5f * a);
+  float p = -0.21795783936977386f;
+  p = p * t + 0.6023766994476318f;
+  p = p * t + -0.028112327679991722f;
+  p = p * t + 0.3777068257331848f;
+  p = p * t + 0.2646728754043579f;
+  p = p * t + 0.0013091788860037923f;
+  const float result = a < 1.0f ? small * a : 1.0f - p * fast_exp(-z);
+  return x != x ? x : copysignf(result, x);
+}
+
+// tanh(x): its series up to x^9 below 1/4, otherwise from e^(-2|x|).
+QK_INLINE float fast_tanh(float x) {
+  const float a = fabsf(x), z = x * x, e = fast_exp(-2.0f * a);
+  float p = 62.0f / 2835.0f;
+  p = p * z + -17.0f / 315.0f;
+  p = p * z + 2.0f / 15.0f;
+  p = p * z + -1.0f / 3.0f;
+  const float small = x + x * z * p, large = copysignf((1.0f - e) / (1.0f + e), x);
+  return a < 0.25f ? small : x != x ? x : large;
+}
+
+QK_INLINE float gelu_tanh(float x) {
+  const float inner = 0.7978845608028654f * (x + 0.044715f * (x * x * x));
+  return x / (1.0f + fast_exp(-2.0f * inner));
+}
+
 static void activate(size_t n, const float *x, float *out, const struct qk_activation *activation) {
   const float a = activation->a, b = activation->b;
   switch (activation->function) {
@@ -91,6 +129,18 @@ static void activate(size_t n, const float *x, float *out, const struct qk_activ
     } else {
       QK_EACH(i) out[i] = x[i] / (1.0f + fast_exp(-x[i]));
     }
+    break;
+  case QK_GELU:
+    for (size_t i = 0; i < n; i++) out[i] = 0.5f * x[i] * (1.0f + fast_erf(x[i] * 0.7071067811865476f));
+    break;
+  case QK_GELU_TANH:
+    for (size_t i = 0; i < n; i++) out[i] = gelu_tanh(x[i]);
+    break;
+  case QK_ERF:
+    for (size_t i = 0; i < n; i++) out[i] = fast_erf(x[i]);
+    break;
+  case QK_TANH:
+    for (size_t i = 0; i < n; i++) out[i] = fast_tanh(x[i]);
     break;
   }
 }
@@ -234,6 +284,45 @@ static void softmax(size_t n, const float *x, float *out) {
   for (size_t j = 0; j < n; j++) out[j] /= sum;
 }
 
+// Sums in 16 interleaved parts, joined from the first part to the last.
+QK_INLINE float join(const float *parts) {
+  float sum = 0.0f;
+  for (size_t j = 0; j < 16; j++) sum += parts[j];
+  return sum;
+}
+
+static void layer_norm(size_t n, const float *x, const float *scale, const float *bias, float epsilon, float *out) {
+  float sums[16] = {0}, squares[16] = {0};
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    for (size_t j = 0; j < 16; j++) sums[j] += x[i + j];
+  }
+  for (; i < n; i++) sums[i % 16] += x[i];
+  const float mean = join(sums) / (float)n;
+  for (i = 0; i + 16 <= n; i += 16) {
+    for (size_t j = 0; j < 16; j++) {
+      const float d = x[i + j] - mean;
+      squares[j] += d * d;
+    }
+  }
+  for (; i < n; i++) squares[i % 16] += (x[i] - mean) * (x[i] - mean);
+  const float factor = 1.0f / sqrtf(join(squares) / (float)n + epsilon);
+  if (bias == NULL) {
+    for (i = 0; i < n; i++) out[i] = (x[i] - mean) * factor * scale[i];
+  } else {
+    for (i = 0; i < n; i++) out[i] = (x[i] - mean) * factor * scale[i] + bias[i];
+  }
+}
+
+static void dequantize_row(size_t n, const int32_t *sums, float *out, const struct qk_row *row) {
+  const uint32_t zero_point = row->zero_point;
+  for (size_t i = 0; i < n; i++) {
+    const int32_t sum = (int32_t)((uint32_t)sums[i] - zero_point * (uint32_t)row->column_sums[i]);
+    const float product = (float)sum * (row->scale * row->column_scale[i]);
+    out[i] = product + row->bias[i];
+  }
+}
+
 const struct qk_vector_ops QK_VECTOR_TABLE = {
     .name = QK_VECTOR_NAME,
     .isa = QK_VECTOR_ISA,
@@ -252,4 +341,6 @@ const struct qk_vector_ops QK_VECTOR_TABLE = {
     .scale_f32 = scale_f32,
     .mean_u8 = mean_u8,
     .softmax = softmax,
+    .layer_norm = layer_norm,
+    .dequantize_row = dequantize_row,
 };

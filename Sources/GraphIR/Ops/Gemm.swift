@@ -1,8 +1,8 @@
 public import BinaryIO
 
-/// `activation(alpha · A' · B' + beta · C)` for matrices; `A'` is `A` or its transpose.
+/// `activation(alpha · A' · B' + beta · C)`; `A'` is `A` or its transpose.
 ///
-/// Inputs: `a`, `b`, optional `c` that broadcasts to the result.
+/// Inputs: `a`, whose leading axes together count its rows; the matrix `b`; optional `c` that broadcasts to the result.
 public struct Gemm: OpPayload {
   /// Factor of the product.
   public var alpha: Float
@@ -55,14 +55,17 @@ public struct Gemm: OpPayload {
     let rule = try TypeRule(self, inputs)
     let a = try rule.float(0)
     let b = try rule.float(1)
-    try rule.require(a.rank == 2 && b.rank == 2, "operands are \(a) and \(b), must be matrices")
+    try rule.require(
+      a.rank >= 2 && (a.rank == 2 || !transA) && b.rank == 2,
+      "operands are \(a) and \(b), must be matrices"
+    )
     try rule.require(alpha.isFinite && beta.isFinite, "alpha or beta is not finite")
-    _ = try rule.same(a.dims[transA ? 0 : 1], b.dims[transB ? 1 : 0], "inner extents differ")
-    let dims = [a.dims[transA ? 1 : 0], b.dims[transB ? 0 : 1]]
+    _ = try rule.same(a.dims[transA ? 0 : a.rank - 1], b.dims[transB ? 1 : 0], "inner extents differ")
+    let dims = (transA ? [a.dims[1]] : a.dims.dropLast()) + [b.dims[transB ? 0 : 1]]
     if let c = rule.optional(2)?.type {
       let broadcast = try rule.broadcast(dims, c.dims)
       try rule.require(
-        broadcast.count == 2 && c.dtype == a.dtype,
+        broadcast.count == dims.count && c.dtype == a.dtype,
         "input 2 is \(c), must broadcast to \(rule.describe(dims))"
       )
       for (wide, own) in zip(broadcast, dims) {

@@ -200,7 +200,7 @@ public enum Op: Hashable, Sendable {
     case "quantize_linear": .quantizeLinear(try QuantizeLinear(&a))
     case "dequantize_linear": .dequantizeLinear(try DequantizeLinear(&a))
     case "dequantize_bias": .dequantizeBias(DequantizeBias())
-    case "dynamic_quantize": .dynamicQuantize(DynamicQuantize())
+    case "dynamic_quantize": .dynamicQuantize(try DynamicQuantize(&a))
     default: nil
     }
   }

@@ -69,6 +69,7 @@ extension GraphValidator {
     _ what: String
   ) throws(Refusal) {
     guard parameter.rank > 0, parameter.elementCount != 1 || axis != nil else { return }
+    if axis == nil, parameter.rank >= 2, parameter.rank == data.rank, parameter.dims.last == 1 { return }
     guard let axis else {
       throw quantization("K3", "its \(what) is \(parameter), but no axis is given")
     }

@@ -10,7 +10,8 @@ extension Pass {
   ///     %3 = add(%2, %shift)
   ///
   /// The constant of an add, sub, mul or div is a single number, or one per output channel. The `alpha` and `beta` of a gemm
-  /// go into its operands, and a matrix product of two matrices, the second constant, becomes a gemm.
+  /// go into its operands, and a matrix product whose second operand is a constant matrix becomes a gemm. So a LayerScale
+  /// ends in the weight and bias of the Linear before it.
   ///
   /// Not applied: the value between has another user or is an output; the weight is shared; an activation stands
   /// between; division by 0.
@@ -31,10 +32,10 @@ extension Pass {
   }
 }
 
-/// A matrix product of a matrix and a constant matrix, as a gemm.
+/// A matrix product with a constant matrix, as a gemm.
 private func becomeGemm(_ id: NodeID, _ graph: inout Graph) -> Bool {
   guard let linear = LinearNode(graph, id), linear.constantWeight(graph) != nil,
-    graph[linear.data].type.rank == 2
+    graph[linear.data].type.rank >= 2
   else { return false }
   graph.setOp(.gemm(Gemm()), of: id)
   return true
@@ -128,9 +129,10 @@ private func perChannel(_ tensor: Tensor, _ linear: LinearNode, rank: Int) -> [F
   let values = tensor.elements(as: Float.self)
   if tensor.count == 1 { return [Float](repeating: values[0], count: linear.channels) }
   let padded = Array(repeating: 1, count: max(0, rank - tensor.shape.count)) + tensor.shape
-  guard tensor.count == linear.channels, padded.count == rank, rank > 1, padded[1] == linear.channels else {
-    return nil
-  }
+  var axis = 1
+  if case .gemm = linear.op { axis = rank - 1 }
+  guard tensor.count == linear.channels, padded.count == rank, rank > 1, padded[axis] == linear.channels
+  else { return nil }
   return values
 }
 

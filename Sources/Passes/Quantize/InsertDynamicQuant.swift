@@ -8,6 +8,8 @@ extension Pass {
   ///                                    %x.dq = dequantize_linear(%x.q, %x.scale, %x.zero_point)
   ///                                    %1 = conv(%x.dq, %w, %b)
   ///
+  /// With a granularity per row, the rows of a matrix product have a range each.
+  ///
   /// One quantizer serves all linear users of a value; other users keep the float value. The bias stays f32, since its scale
   /// is not known before.
   ///
@@ -17,29 +19,48 @@ extension Pass {
     name: "insert-dynamic-quant",
     summary: "Quantize the inputs of linear operators by their own range at run time."
   ) { (graph, context) in
-    var widened: [ValueID: ValueID] = [:]
+    var widened: [Quantizer: ValueID] = [:]
     for id in graph.order {
       guard let linear = LinearNode(graph, id) else { continue }
       if let reason = linear.integerObstacle(graph, isDynamic: true) {
         context.missed(graph, id, reason)
         continue
       }
-      let data = widened[linear.data] ?? insertQuantizer(linear.data, &graph)
-      widened[linear.data] = data
+      var quantizer = Quantizer(value: linear.data, perRow: false)
+      if context.options.activationGranularity == .perRow, linear.hasRows { quantizer.perRow = true }
+      let data = widened[quantizer] ?? insert(quantizer, &graph)
+      widened[quantizer] = data
       graph.setInputs([data] + graph[id].inputs.dropFirst(), of: id)
     }
     return !widened.isEmpty
   }
 }
 
+private struct Quantizer: Hashable {
+  let value: ValueID
+  var perRow: Bool
+}
+
+extension LinearNode {
+  /// Whether its data are rows that it multiplies with one matrix.
+  fileprivate var hasRows: Bool {
+    switch op {
+    case .gemm, .matMul: true
+    default: false
+    }
+  }
+}
+
 /// The dequantized form of a value.
-private func insertQuantizer(_ value: ValueID, _ graph: inout Graph) -> ValueID {
+private func insert(_ quantizer: Quantizer, _ graph: inout Graph) -> ValueID {
+  let value = quantizer.value
   let (name, type) = (graph[value].name, graph[value].type)
+  let rows = quantizer.perRow ? type.dims.dropLast() + [1] : []
   let quantize = graph.addNode(
-    .dynamicQuantize(DynamicQuantize()),
+    .dynamicQuantize(DynamicQuantize(perRow: quantizer.perRow)),
     inputs: [value],
     outputNames: ["\(name).q", "\(name).scale", "\(name).zero_point"],
-    outputTypes: [TensorType(.uint8, type.dims), TensorType(.float32, []), TensorType(.uint8, [])]
+    outputTypes: [TensorType(.uint8, type.dims), TensorType(.float32, rows), TensorType(.uint8, rows)]
   )
   let dequantize = graph.addNode(
     .dequantizeLinear(DequantizeLinear()),

@@ -33,6 +33,7 @@ extension Lowering {
       group: op.group
     )
     if let input = dynamic(node.inputs[0]) {
+      guard !input.isPerRow else { throw Miss("a convolution has one scale for its input") }
       let tail = try dynamicTail(linear)
       let kind = Step.Kind.dynamicConv(DynamicConv(geometry: geometry, weights: weight.tensor, tail: tail))
       return dynamicStep(kind, input, id)
@@ -103,8 +104,12 @@ extension Lowering {
     let weights = linear.weight.tensor
     let isTransposed = linear.axis == 0
     if let input = dynamic(graph[id].inputs[0]) {
-      let tail = try dynamicTail(linear)
-      let gemm = DynamicGemm(weights: weights, isTransposed: isTransposed, tail: tail)
+      let gemm = DynamicGemm(
+        weights: weights,
+        isTransposed: isTransposed,
+        isPerRow: input.isPerRow,
+        tail: try dynamicTail(linear)
+      )
       return dynamicStep(.dynamicGemm(gemm), input, id)
     }
     let form = try staticForm(id, linear)

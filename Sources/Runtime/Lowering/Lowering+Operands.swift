@@ -14,6 +14,7 @@ extension Lowering {
     let id: ValueID
     let scale: ValueID
     let zeroPoint: ValueID
+    let isPerRow: Bool
   }
 
   /// An i8 weight with one scale per output channel.
@@ -59,9 +60,9 @@ extension Lowering {
       (axis, dtype) = (op.axis, graph[q].type.dtype)
     default: return nil
     }
-    guard let scale = node.inputs[1].flatMap({ graph[$0].constant }), scale.dtype == .float32 else {
-      return nil
-    }
+    guard let scale = node.inputs[1].flatMap({ graph[$0].constant }), scale.dtype == .float32,
+      scale.shape.count <= 1
+    else { return nil }
     let scales = scale.elements(as: Float.self)
     var zeroPoints = scales.map { _ in Int32(0) }
     if node.inputs.count > 2, let operand = node.inputs[2] {
@@ -91,9 +92,10 @@ extension Lowering {
     guard let id, let node = producer(id), case .dequantizeLinear(let op) = node.op, op.axis == nil,
       node.inputs.count == 3, let q = node.inputs[0], let scale = node.inputs[1],
       let zeroPoint = node.inputs[2],
-      let source = producer(q), case .dynamicQuantize = source.op, source.outputs == [q, scale, zeroPoint]
+      let source = producer(q), case .dynamicQuantize(let quantize) = source.op,
+      source.outputs == [q, scale, zeroPoint]
     else { return nil }
-    return DynamicOperand(id: q, scale: scale, zeroPoint: zeroPoint)
+    return DynamicOperand(id: q, scale: scale, zeroPoint: zeroPoint, isPerRow: quantize.perRow)
   }
 
   /// The operand as a quantized activation.

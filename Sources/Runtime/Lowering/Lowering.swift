@@ -123,7 +123,7 @@ package struct Lowering {
       } else {
         kind = .float(node.op)
       }
-    case .dynamicQuantize: kind = .dynamicQuantize
+    case .dynamicQuantize(let op): kind = .dynamicQuantize(perRow: op.perRow)
     default: kind = .float(node.op)
     }
     return Step(kind, inputs: inputs, outputs: node.outputs, nodes: [id], reason: reasons[id])

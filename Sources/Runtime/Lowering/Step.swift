@@ -42,7 +42,7 @@ package struct Step: Sendable {
     case integerGemm(IntegerGemm)
     /// 4.2: `[x, x_scale (f32 scalar), x_zero_point (u8 scalar)]` to `[y (f32)]`.
     case dynamicConv(DynamicConv)
-    /// 4.2: `[x, x_scale (f32 scalar), x_zero_point (u8 scalar)]` to `[y (f32)]`.
+    /// 4.2: `[x, x_scale (f32), x_zero_point (u8)]` to `[y (f32)]`; the parameters are scalars, or one per row of `x`.
     case dynamicGemm(DynamicGemm)
     /// 5: `[a, b]` to `[y]`, with broadcasting.
     case integerAdd(IntegerAdd)
@@ -64,8 +64,8 @@ package struct Step: Sendable {
     case quantize(Stub)
     /// 3: `[q]` to `[x (f32)]`, with constant parameters; `q` may be i8 or i32.
     case dequantize(Stub)
-    /// 3: `[x (f32)]` to `[q, scale (f32 scalar), zero_point (u8 scalar)]`.
-    case dynamicQuantize
+    /// 3: `[x (f32)]` to `[q, scale (f32), zero_point (u8)]`; the parameters are scalars, or one per row of `x`.
+    case dynamicQuantize(perRow: Bool)
     /// The operator as it is, on the operands of its node.
     case float(Op)
   }

@@ -120,6 +120,8 @@ package struct DynamicGemm: Sendable {
   /// `i8[N, K]` if ``isTransposed``, otherwise `i8[K, N]`, as stored.
   package var weights: Tensor
   package var isTransposed: Bool
+  /// Whether every row of the input has a scale and a zero point of its own.
+  package var isPerRow = false
   package var tail: DynamicTail
 
   /// Output channels.

@@ -63,6 +63,11 @@ extension LinearTail {
 }
 
 extension DynamicTail {
+  /// What a kernel does for this tail where every row has parameters of its own.
+  var rowOutput: LinearOutput {
+    .dynamicRows(weightScales: weightScales, bias: bias, PointwiseFunction(activation))
+  }
+
   /// What a kernel does for this tail.
   var output: LinearOutput {
     .dynamic(weightScales: weightScales, bias: bias, PointwiseFunction(activation))

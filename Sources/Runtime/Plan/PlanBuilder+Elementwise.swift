@@ -112,9 +112,10 @@ extension PlanBuilder {
     case .div: function = .divide
     case .pow, .min, .max, .mod: return false
     }
-    guard let x = step.inputs[0], dtype(x) == .float32, let match = try pair(step, allowsScalar: true),
-      !match.isSwapped || op.kind == .add || op.kind == .mul
-    else { return false }
+    guard let x = step.inputs[0], dtype(x) == .float32 else { return false }
+    guard let match = try pair(step, allowsScalar: true, keepsOrder: op.kind == .sub || op.kind == .div) else {
+      return try addBroadcast(function, op.kind.rawValue, step)
+    }
     addBinary("f32 \(op.kind.rawValue)", match) { (a, b, y, context) in
       ElementwiseKernel.floats(function, match.pairing, a, b, y, in: context)
     }
@@ -143,7 +144,11 @@ extension PlanBuilder {
   }
 
   /// Equal shapes, or one operand with one value per channel, or per image and channel; nil for other broadcasts.
-  private mutating func pair(_ step: Step, allowsScalar: Bool) throws(Refusal) -> Match? {
+  private mutating func pair(
+    _ step: Step,
+    allowsScalar: Bool,
+    keepsOrder: Bool = false
+  ) throws(Refusal) -> Match? {
     guard step.inputs.count == 2, let a = step.inputs[0], let b = step.inputs[1], let y = step.outputs.first,
       shape(y).allSatisfy({ $0 > 0 })
     else { return nil }
@@ -157,7 +162,7 @@ extension PlanBuilder {
     }
     let isSwapped = shape(a) != result
     let (full, small) = isSwapped ? (b, a) : (a, b)
-    guard shape(full) == result else { return nil }
+    guard shape(full) == result, !isSwapped || !keepsOrder else { return nil }
     guard let pairing = broadcast(shape(small), to: result, livesChannelsLast(full)),
       allowsScalar || !pairing.pairing.isScalar
     else { return nil }

@@ -38,9 +38,13 @@ extension PlanBuilder {
   mutating func addDynamicGemm(_ kind: DynamicGemm, _ step: Step) throws(Refusal) -> Bool {
     guard let x = step.inputs[0], let y = step.outputs.first else { return false }
     let shape = matrixShape(x, columns: kind.outputCount)
-    let output = kind.tail.output
+    let output = kind.isPerRow ? kind.tail.rowOutput : kind.tail.output
     let kernel = try matrixKernel(shape, y, isTransposed: kind.isTransposed, output) { () throws(Refusal) in
       (kind.weights, .int8)
+    }
+    guard !kind.isPerRow else {
+      try addDynamicRows(kernel, step, x, y)
+      return true
     }
     try addDynamic(kernel, name: "int8 dynamic gemm", step, x, y, .plain)
     return true
@@ -75,7 +79,7 @@ extension PlanBuilder {
     guard let x = step.inputs[0], let w = step.inputs[1], let y = step.outputs.first, dtype(x) == .float32,
       !op.transA, constants.isConstant(w)
     else { return false }
-    let columns = self.shape(y)[1]
+    let columns = self.shape(y).last ?? 1
     var bias: [Float]?
     if step.inputs.count > 2, let c = step.inputs[2] {
       guard constants.isConstant(c), let values = try rowBias(c, columns, factor: op.beta) else {
@@ -90,8 +94,9 @@ extension PlanBuilder {
 
   mutating func addMatMul(_ step: Step) throws(Refusal) -> Bool {
     guard let x = step.inputs[0], let w = step.inputs[1], let y = step.outputs.first, dtype(x) == .float32,
-      constants.isConstant(w), self.shape(w).count == 2, self.shape(x).count >= 2
+      self.shape(x).count >= 2
     else { return false }
+    guard constants.isConstant(w), self.shape(w).count == 2 else { return try addMatrixProducts(step) }
     try addFloatMatrix(x, w, y, isTransposed: false, factor: 1, .float(bias: nil, .identity))
     return true
   }
@@ -254,6 +259,41 @@ extension PlanBuilder {
     }
   }
 
+  private mutating func addDynamicRows(
+    _ kernel: LinearKernel,
+    _ step: Step,
+    _ x: ValueID,
+    _ y: ValueID
+  ) throws(Refusal) {
+    let (scaleID, zeroPointID) = try parameters(step)
+    let source = try read(x, .plain)
+    let scales = try read(scaleID, .plain)
+    let zeroPoints = try read(zeroPointID, .plain)
+    let target = write(y, .plain)
+    add(
+      "int8 dynamic gemm by rows",
+      reads: [source, scales, zeroPoints],
+      writes: [target],
+      scratch: kernel.scratchBytes
+    ) { (run) throws(Refusal) in
+      kernel.run(
+        run[source],
+        run[target],
+        scales: run[scales],
+        zeroPoints: run[zeroPoints],
+        in: run.context
+      )
+    }
+  }
+
+  /// Scale and zero point of a dynamic step.
+  private func parameters(_ step: Step) throws(Refusal) -> (scale: ValueID, zeroPoint: ValueID) {
+    guard step.inputs.count == 3, let scale = step.inputs[1], let zeroPoint = step.inputs[2] else {
+      throw Evaluation.refusal("K3", "the dynamic parameters are missing")
+    }
+    return (scale, zeroPoint)
+  }
+
   private mutating func addDynamic(
     _ kernel: LinearKernel,
     name: String,
@@ -262,9 +302,7 @@ extension PlanBuilder {
     _ y: ValueID,
     _ layout: Layout
   ) throws(Refusal) {
-    guard step.inputs.count == 3, let scaleID = step.inputs[1], let zeroPointID = step.inputs[2] else {
-      throw Evaluation.refusal("K3", "the dynamic parameters are missing")
-    }
+    let (scaleID, zeroPointID) = try parameters(step)
     let source = try read(x, layout)
     let scale = try read(scaleID, .plain)
     let zeroPoint = try read(zeroPointID, .plain)

@@ -81,14 +81,19 @@ extension PlanBuilder {
     case .leakyRelu(let op): return try addActivation(.leakyRelu(alpha: op.alpha), step)
     case .binary(let op): return try addFloatBinary(op, step)
     case .softmax(let op): return try addSoftmax(op, step)
+    case .layerNorm(let op): return try addLayerNorm(op, step)
+    case .gelu(let op): return try addActivation(.gelu(isTanh: op.isTanh), step)
+    case .transpose(let op): return try addTranspose(op, step)
+    case .split(let op): return try addSplit(op, step)
+    case .slice(let op): return try addSlice(op, step)
+    case .gather(let op): return try addGather(op, step)
+    case .expand: return try addExpand(step)
     case .concat(let op):
       guard let y = step.outputs.first else { return false }
       let axis = op.axis < 0 ? op.axis + shape(y).count : op.axis
       return try addConcat(axis: axis, tables: [], step)
     case .reshape, .flatten, .squeeze, .unsqueeze: return try addRelabel(nil, step)
-    case .convTranspose, .layerNorm, .argMax, .gelu, .compare, .where, .prelu, .cast, .transpose, .split,
-      .slice,
-      .gather, .expand, .pad, .shape, .constantOfShape, .range, .resize, .quantizeLinear, .dequantizeLinear,
+    case .convTranspose, .argMax, .compare, .where, .prelu, .cast, .pad, .shape, .constantOfShape, .range, .resize, .quantizeLinear, .dequantizeLinear,
       .dequantizeBias, .dynamicQuantize:
       return false
     }
@@ -103,7 +108,9 @@ extension PointwiseFunction {
     case .sigmoid: self = .sigmoid
     case .hardSwish: self = .hardSwish
     case .silu: self = .silu
-    case .tanh, .erf, .exp, .log, .sqrt, .reciprocal, .neg, .abs, .floor, .ceil, .round, .sign, .sin, .cos,
+    case .tanh: self = .tanh
+    case .erf: self = .erf
+    case .exp, .log, .sqrt, .reciprocal, .neg, .abs, .floor, .ceil, .round, .sign, .sin, .cos,
       .softplus,
       .not:
       return nil

@@ -15,6 +15,8 @@ struct PlanBuilder {
   private(set) var constantMemory: [SlotID: Memory] = [:]
   let constants: ConstantValues
   private var table: [ValueID: [Layout: SlotID]] = [:]
+  /// Values without a slot until somebody needs their elements in order.
+  private(set) var views: [ValueID: LazyView] = [:]
   private var step = 0
 
   init(_ program: Program, _ resources: PlanResources, memoryLimit: Int) {
@@ -61,7 +63,8 @@ struct PlanBuilder {
     case .passThrough(let kind): try addPassThrough(kind, step)
     case .quantize(let stub): try addQuantize(stub, step)
     case .dequantize(let stub): try addDequantize(stub, step)
-    case .dynamicQuantize: try addDynamicQuantize(step)
+    case .dynamicQuantize(let perRow):
+      try perRow ? addDynamicQuantizeRows(step) : addDynamicQuantize(step)
     case .float(let op): try addFloat(op, step)
     case .integerConvTranspose: false
     }
@@ -89,11 +92,18 @@ struct PlanBuilder {
 
   subscript(_ slot: SlotID) -> Slot { slots[slot.index] }
 
+  mutating func setView(_ view: LazyView, of id: ValueID) { views[id] = view }
+
   /// The slot of a value in a layout, converted if need be.
   mutating func read(_ id: ValueID, _ wanted: Layout) throws(Refusal) -> SlotID {
     let layout = layout(of: id, wanted: wanted)
     if let slot = table[id]?[layout] { return slot }
     if constants.isConstant(id) { return try constantSlot(id, layout) }
+    if table[id] == nil, let view = views[id] {
+      let target = write(id, .plain)
+      try addCopy(of: view, target)
+      guard layout != .plain else { return target }
+    }
     let other: Layout = layout == .plain ? .channelsLast : .plain
     guard let source = table[id]?[other] else {
       throw Evaluation.refusal("O23", "value \(Refusal.quoted(program.graph[id].name)) was not computed")

@@ -15,6 +15,7 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
   private let inputs: [SlotID]
   private let outputs: [Output]
   private let constants: [ValueID: Tensor]
+  private let views: [ValueID: LazyView]
   /// Bytes of the arena that holds all activations.
   package let arenaBytes: Int
 
@@ -47,6 +48,7 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
     self.program = program
     slots = builder.slots
     operations = builder.operations
+    views = builder.views
     var ranges: [Int: Range<Int>] = [:]
     for (index, operation) in operations.enumerated() {
       ranges[operation.step] = (ranges[operation.step]?.lowerBound ?? index)..<index + 1
@@ -130,11 +132,24 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
     return results
   }
 
+  private func copy(of view: LazyView) throws(Refusal) -> Tensor {
+    let dtype = slots[view.source.index].dtype
+    let memory = try PlanBuilder.memory(view.extents.reduce(dtype.size, *))
+    guard let strided = StridedView(extents: view.extents, strides: view.strides, offset: view.offset) else {
+      throw Evaluation.refusal("R6", "a value of \(view.extents.count) axes is rearranged too often")
+    }
+    ViewKernel.gather(elementSize: dtype.size, strided, run[view.source], memory.buffer, in: run.context)
+    return try PlanBuilder.tensor(dtype, view.extents, memory.buffer)
+  }
+
   /// Hands out the value that a step has just written.
   private func show(_ id: ValueID, _ step: Int, _ observe: ValueObserver) throws(Refusal) {
     if let tensor = constants[id] { return try observe(id, tensor) }
     let written = operations[ranges[step] ?? 0..<0].flatMap(\.writes).first { slots[$0.index].value == id }
-    guard let written else { return }
+    guard let written else {
+      guard let view = views[id] else { return }
+      return try observe(id, copy(of: view))
+    }
     let slot = slots[written.index]
     guard slot.layout == .channelsLast else {
       return try observe(id, PlanBuilder.tensor(slot.dtype, slot.shape, run[written]))

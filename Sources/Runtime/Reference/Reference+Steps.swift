@@ -23,8 +23,7 @@ extension Reference {
       let (scale, zeroPoint) = try dynamicParameters(e)
       return [try kind.run(e.input(0), scale: scale, zeroPoint: zeroPoint)]
     case .dynamicGemm(let kind):
-      let (scale, zeroPoint) = try dynamicParameters(e)
-      return [try kind.run(e.input(0), scale: scale, zeroPoint: zeroPoint)]
+      return [try kind.run(e.input(0), scales: e.input(1), zeroPoints: e.input(2))]
     case .integerAdd(let kind): return [try kind.run(e.input(0), e.input(1))]
     case .integerMul(let kind): return [try kind.run(e.input(0), e.input(1))]
     case .integerConcat(let kind):
@@ -38,8 +37,9 @@ extension Reference {
     case .passThrough(let kind): return try kind.run(inputs)
     case .quantize(let stub): return [try quantize(e.real(0), stub)]
     case .dequantize(let stub): return [try dequantize(e.input(0), stub)]
-    case .dynamicQuantize:
-      return try evaluate(op: .dynamicQuantize(DynamicQuantize()), inputs: inputs, memoryLimit: memoryLimit)
+    case .dynamicQuantize(let perRow):
+      let op = Op.dynamicQuantize(DynamicQuantize(perRow: perRow))
+      return try evaluate(op: op, inputs: inputs, memoryLimit: memoryLimit)
     case .float(let op): return try evaluate(op: op, inputs: inputs, memoryLimit: memoryLimit)
     }
   }

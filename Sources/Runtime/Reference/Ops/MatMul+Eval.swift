@@ -8,21 +8,25 @@ extension Gemm {
     let b = try transB ? e.real(1) : e.real(1).matrixTransposed()
     let shape = try e.shape()
     let c = try e.optionalReal(2)
-    let cStrides = c.map { Broadcast.strides(of: $0.shape, in: shape) } ?? [0, 0]
-    let addend = c?.elements(as: Float.self)
-    let inner = a.shape[1]
+    let (rows, columns, inner) = (shape.dropLast().reduce(1, *), shape[shape.count - 1], a.shape.last ?? 1)
+    var addend: [Float]?
+    if let elements = c?.elements(as: Float.self), let c {
+      var spread: [Float] = []
+      Broadcast(shape, [c.shape]).visit { (_, offsets) in spread.append(elements[offsets[0]]) }
+      addend = spread
+    }
     let result = try unsafe Tensor.build(.float32, shape, as: Float.self) { (y) throws(Refusal) in
       unsafe a.withElements(as: Float.self) { a in
         unsafe b.withElements(as: Float.self) { b in
-          for row in 0..<shape[0] {
-            for column in 0..<shape[1] {
+          for row in 0..<rows {
+            for column in 0..<columns {
               let sum = unsafe dot(a, row * inner, b, column * inner, inner)
               var value = alpha == 1 ? Float(sum) : alpha * Float(sum)
               if let addend {
-                let term = addend[row * cStrides[0] + column * cStrides[1]]
+                let term = addend[row * columns + column]
                 value += beta == 1 ? term : beta * term
               }
-              unsafe y[row * shape[1] + column] = Pointwise.apply(activation, value)
+              unsafe y[row * columns + column] = Pointwise.apply(activation, value)
             }
           }
         }

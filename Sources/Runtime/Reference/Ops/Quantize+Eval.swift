@@ -17,6 +17,7 @@ extension QuantizeLinear {
 extension DequantizeLinear {
   /// Section 3 of `schemas/arithmetic.md`.
   func evaluate(_ e: Evaluation) throws(Refusal) -> Tensor {
+    guard try e.input(1).shape.count <= 1 else { return try rows(e) }
     let scales = try e.real(1).elements(as: Float.self)
     let zeroPoints = try e.optional(2).map { (tensor) throws(Refusal) in try tensor.integers() }
     let stub = Stub(
@@ -26,6 +27,18 @@ extension DequantizeLinear {
       axis: axis.map { $0 < 0 ? $0 + e.types[0].rank : $0 }
     )
     return try Reference.dequantize(e.input(0), stub).narrowed(to: e.dtype)
+  }
+
+  /// Every run along the last axis with parameters of its own.
+  private func rows(_ e: Evaluation) throws(Refusal) -> Tensor {
+    let q = try e.input(0).integers()
+    let scales = try e.real(1).elements(as: Float.self)
+    let zeroPoints = try e.optional(2).map { (tensor) throws(Refusal) in try tensor.integers() }
+    let columns = max(try e.input(0).shape.last ?? 1, 1)
+    let values = q.indices.map { index in
+      Float(q[index] - (zeroPoints?[index / columns] ?? 0)) * scales[index / columns]
+    }
+    return try Tensor.floats(values, e.input(0).shape).narrowed(to: e.dtype)
   }
 }
 
@@ -48,12 +61,33 @@ extension DynamicQuantize {
   /// Section 3 of `schemas/arithmetic.md`.
   func evaluate(_ e: Evaluation) throws(Refusal) -> [Tensor] {
     let x = try e.real(0)
+    guard !perRow else { return try rows(x, e) }
     let affine = unsafe x.withElements(as: Float.self) { unsafe IntegerArithmetic.dynamicParameters($0) }
     let stub = Stub(dtype: .uint8, scales: [affine.scale], zeroPoints: [Int32(affine.zeroPoint)], axis: nil)
     return [
       try Reference.quantize(x, stub),
       try Tensor.floats([affine.scale], []),
       try Tensor.make(.uint8, [], [affine.zeroPoint]),
+    ]
+  }
+
+  /// Every run along the last axis by its own range.
+  private func rows(_ x: Tensor, _ e: Evaluation) throws(Refusal) -> [Tensor] {
+    let columns = x.shape.last ?? 1
+    let elements = x.elements(as: Float.self)
+    var bytes: [UInt8] = []
+    var parameters: [Affine] = []
+    for start in stride(from: 0, to: elements.count, by: max(columns, 1)) {
+      let row = elements[start..<start + columns]
+      let affine = unsafe row.withUnsafeBufferPointer { unsafe IntegerArithmetic.dynamicParameters($0) }
+      bytes += row.map { IntegerArithmetic.quantize($0, affine) }
+      parameters.append(affine)
+    }
+    let shape = try e.shape(1)
+    return [
+      try Tensor.make(.uint8, x.shape, bytes),
+      try Tensor.floats(parameters.map(\.scale), shape),
+      try Tensor.make(.uint8, shape, parameters.map(\.zeroPoint)),
     ]
   }
 }

@@ -171,7 +171,30 @@ extension IntegerGemm {
 }
 
 extension DynamicGemm {
-  func run(_ x: Tensor, scale: Float, zeroPoint: UInt8) throws(Refusal) -> Tensor {
+  /// - Parameters:
+  ///   - x: u8 rows.
+  ///   - scales: One scale, or one per row.
+  ///   - zeroPoints: As many zero points.
+  func run(_ x: Tensor, scales: Tensor, zeroPoints: Tensor) throws(Refusal) -> Tensor {
+    let scales = scales.elements(as: Float.self)
+    let zeroPoints = zeroPoints.elements(as: UInt8.self)
+    let rows = x.shape.dropLast().reduce(1, *)
+    guard let depth = x.shape.last, depth == weights.shape[isTransposed ? 1 : 0], let first = scales.first,
+      scales.count == (isPerRow ? rows : 1), zeroPoints.count == scales.count
+    else { throw Evaluation.refusal("K3", "the dynamic parameters or the weight do not fit \(x.type)") }
+    let parts = isPerRow ? scales.indices.map { ($0, 1) } : [(0, rows)]
+    var results: [Tensor] = []
+    for (row, count) in parts {
+      let part = try isPerRow ? x.rows(row, count, depth) : x
+      let scale = isPerRow ? scales[row] : first
+      results.append(try run(part, scale: scale, zeroPoint: zeroPoints[isPerRow ? row : 0]))
+    }
+    let shape = Array(x.shape.dropLast()) + [outputCount]
+    guard isPerRow else { return results[0] }
+    return try Concat.join(results, axis: 0, dtype: .float32, shape: [rows, outputCount]).relabelled(shape)
+  }
+
+  private func run(_ x: Tensor, scale: Float, zeroPoint: UInt8) throws(Refusal) -> Tensor {
     try IntegerGemm(
       inputZeroPoint: zeroPoint,
       weights: weights,
@@ -179,5 +202,21 @@ extension DynamicGemm {
       bias: tail.weightScales.map { _ in 0 },
       tail: tail.bound(to: scale)
     ).run(x)
+  }
+}
+
+extension Tensor {
+  /// `count` rows of `depth` elements from row `first` on, as a matrix.
+  fileprivate func rows(_ first: Int, _ count: Int, _ depth: Int) throws(Refusal) -> Tensor {
+    let op = Slice(starts: [first], ends: [first + count], axes: [0])
+    let matrix = try relabelled([self.count / max(depth, 1), depth])
+    return try Reference.evaluate(op: .slice(op), inputs: [matrix])[0]
+  }
+
+  fileprivate func relabelled(_ shape: [Int]) throws(Refusal) -> Tensor {
+    guard let tensor = reshaped(shape) else {
+      throw Evaluation.refusal("T-reshape", "\(count) elements do not fill the shape \(shape)")
+    }
+    return tensor
   }
 }

@@ -1,0 +1,161 @@
+import GraphIR
+import Testing
+
+@testable import Passes
+
+@Suite("RecognizeGelu")
+struct RecognizeGeluTests {
+  private func recognized(_ nodes: String) throws -> String {
+    let lines = nodes.split(separator: ";").map { line in
+      let parts = line.split(separator: "=", maxSplits: 1)
+      return "\(parts[0].filter { $0 != " " }): f32[4] =\(parts[1])"
+    }
+    return try run(
+      .recognizeGelu,
+      """
+      graph @net {
+        input %x: f32[4]
+        const %half: f32[] = 0.5
+        const %one: f32[] = 1
+        const %three: f32[] = 3
+        const %root: f32[] = 1.4142135
+        const %reciprocal: f32[] = 0.70710677
+        const %cubic: f32[] = 0.044715
+        const %c: f32[] = 0.7978846
+        \(lines.joined(separator: "\n"))
+        output %y
+      }
+      """
+    ).body
+  }
+
+  @Test(
+    "the erf form in all orders",
+    arguments: [
+      "%a = div(%x, %root); %b = erf(%a); %d = add(%b, %one); %e = mul(%x, %d); %y = mul(%e, %half)",
+      "%a = mul(%x, %reciprocal); %b = erf(%a); %d = add(%one, %b); %e = mul(%x, %half); %y = mul(%e, %d)",
+      "%a = div(%x, %root); %b = erf(%a); %d = add(%b, %one); %e = mul(%half, %d); %y = mul(%x, %e)",
+    ]
+  )
+  func erf(nodes: String) throws {
+    #expect(try recognized(nodes) == "%y: f32[4] = gelu(%x)\noutput %y")
+  }
+
+  @Test(
+    "the tanh form, with a power or products",
+    arguments: [
+      "%p = pow(%x, %three);", "%s = mul(%x, %x); %p = mul(%s, %x);",
+    ]
+  )
+  func tanh(cube: String) throws {
+    let nodes =
+      cube + "%q = mul(%p, %cubic); %r = add(%x, %q); %s2 = mul(%r, %c); %t = tanh(%s2); %u = add(%t, %one);"
+      + "%v = mul(%x, %u); %y = mul(%v, %half)"
+    #expect(try recognized(nodes) == "%y: f32[4] = gelu(%x) {tanh = true}\noutput %y")
+  }
+
+  @Test(
+    "other numbers and values with other users are left alone",
+    arguments: [
+      "%a = div(%x, %three); %b = erf(%a); %d = add(%b, %one); %e = mul(%x, %d); %y = mul(%e, %half)",
+      "%a = div(%x, %root); %b = erf(%a); %d = add(%b, %one); %e = mul(%x, %d); %y = mul(%e, %three)",
+      "%a = div(%x, %root); %b = erf(%a); %d = add(%b, %one); %e = mul(%x, %d); %f = mul(%e, %half); %y = add(%f, %b)",
+    ]
+  )
+  func alone(nodes: String) throws { #expect(!(try recognized(nodes)).contains("gelu")) }
+}
+
+@Suite("RecognizeLayerNorm")
+struct RecognizeLayerNormTests {
+  private func recognized(_ square: String, _ tail: String, axes: String = "[-1]") throws -> String {
+    try run(
+      .recognizeLayerNorm,
+      """
+      graph @net {
+        input %x: f32[3, 4]
+        const %two: f32[] = 2
+        const %epsilon: f32[] = 0.00001
+        const %gamma: f32[4] = [1, 2, 3, 4]
+        const %beta: f32[4] = [4, 3, 2, 1]
+        %m: f32[3, 1] = reduce_mean(%x) {axes = \(axes)}
+        %d: f32[3, 4] = sub(%x, %m)
+        %s: f32[3, 4] = \(square)
+        %v: f32[3, 1] = reduce_mean(%s) {axes = \(axes)}
+        %e: f32[3, 1] = add(%v, %epsilon)
+        %r: f32[3, 1] = sqrt(%e)
+        %n: f32[3, 4] = div(%d, %r)
+        \(tail)
+      }
+      """
+    ).body
+  }
+
+  private let scaled = """
+    %g: f32[3, 4] = mul(%n, %gamma)
+      %y: f32[3, 4] = add(%g, %beta)
+      output %y
+    """
+
+  @Test("with a power or a product", arguments: ["pow(%d, %two)", "mul(%d, %d)"])
+  func whole(square: String) throws {
+    let expected = "%y: f32[3, 4] = layer_norm(%x, %gamma, %beta)\noutput %y"
+    #expect(try removingDead(recognized(square, scaled)) == expected)
+  }
+
+  @Test("without scale and shift, the scale is 1")
+  func bare() throws {
+    let body = try recognized("mul(%d, %d)", "output %n")
+    #expect(removingDead(body) == "%n: f32[3, 4] = layer_norm(%x, %n.scale)\noutput %n")
+  }
+
+  @Test("a positive last axis counts as well, another square does not")
+  func variants() throws {
+    #expect(try recognized("mul(%d, %d)", scaled, axes: "[1]").contains("layer_norm"))
+    #expect(!(try recognized("mul(%d, %x)", scaled)).contains("layer_norm"))
+  }
+
+  /// The lines that the result needs.
+  private func removingDead(_ body: String) -> String {
+    body.split(separator: "\n").filter { $0.contains("layer_norm") || $0.hasPrefix("output") }.joined(separator: "\n")
+  }
+}
+
+@Suite("Linears of transformers")
+struct TransformerLinearTests {
+  private let text = """
+    graph @net {
+      input %x: f32[batch, 3, 2]
+      const %w: f32[2, 2] = [1, 2, 3, 4]
+      const %b: f32[2] = [5, 6]
+      const %gamma: f32[2] = [0.5, 2]
+      %p: f32[batch, 3, 2] = matmul(%x, %w)
+      %s: f32[batch, 3, 2] = add(%b, %p)
+      %y: f32[batch, 3, 2] = mul(%s, %gamma)
+      output %y
+    }
+    """
+
+  @Test("a product of rows, its bias and its LayerScale become one gemm")
+  func layerScale() throws {
+    let outcome = try run(.foldScalars, text)
+    #expect(outcome.operators == ["gemm"])
+    #expect(outcome.floats("w") == [0.5, 4, 1.5, 8])
+    let bias = outcome.graph.order.first.flatMap { outcome.graph[$0].inputs[2] }
+    #expect(bias.flatMap { outcome.graph[$0].constant?.floatValues() } == [2.5, 12])
+  }
+
+  @Test("rows get a range each where the granularity says so")
+  func rows() throws {
+    var options = PassOptions(activations: .dynamic)
+    options.activationGranularity = .perRow
+    let outcome = try run(
+      .insertDynamicQuant,
+      run(.foldScalars, text).graph,
+      context: PassContext(options: options),
+      isIdempotent: false
+    )
+    #expect(outcome.body.contains("{per_row = true}"))
+    let scale = try #require(outcome.graph.value(named: "x.scale"))
+    #expect(outcome.graph[scale].type == TensorType(.float32, [.symbol("batch"), 3, 1]))
+  }
+}
