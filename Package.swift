@@ -131,7 +131,7 @@ let package = Package(
         "BinaryIO",
       ]
     ),
-    tests("QConvertEndToEndTests", ["qconvert", "Datasets", "GraphIR"]),
+    tests("QConvertEndToEndTests", ["qconvert", "Datasets", "GraphIR", "BinaryIO"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -44,12 +44,13 @@ package enum Loader {
     }
   }
 
-  /// Whether a file holds weights without a graph.
-  package static func isBare(_ path: String) throws(Refusal) -> Bool {
-    try inFile(path) { () throws(Refusal) in
+  /// Loads one of several networks: the architecture counts for bare checkpoints among them.
+  package static func loadOneOfSeveral(_ path: String, architecture: String?) throws(Refusal) -> Graph {
+    let isBare = try inFile(path) { () throws(Refusal) in
       guard try ModelFormat.detect(path) == .safetensors else { return false }
-      return SafetensorsGraph.isPresent(in: try SafetensorsFile.open(path)) == false
+      return !SafetensorsGraph.isPresent(in: try SafetensorsFile.open(path))
     }
+    return try load(path, architecture: isBare ? architecture : nil)
   }
 
   /// Refuses an architecture for a file that has a graph.

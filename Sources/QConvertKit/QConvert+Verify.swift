@@ -35,9 +35,8 @@ extension QConvert {
     architecture: String? = nil,
     progress: ((Int, Int) -> Void)? = nil
   ) throws -> VerifyReport {
-    let isBare = (try Loader.isBare(reference), try Loader.isBare(candidate))
-    let left = try Loader.load(reference, architecture: isBare.0 || !isBare.1 ? architecture : nil)
-    let right = try Loader.load(candidate, architecture: isBare.1 ? architecture : nil)
+    let left = try Loader.loadOneOfSeveral(reference, architecture: architecture)
+    let right = try Loader.loadOneOfSeveral(candidate, architecture: architecture)
     let declared =
       data.preprocessing ?? right.metadata[MetadataKey.preprocessing]
       ?? left.metadata[MetadataKey.preprocessing]

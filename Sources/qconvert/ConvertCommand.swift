@@ -35,16 +35,10 @@ struct ConvertCommand: ParsableCommand {
   @OptionGroup(title: "Passes")
   var passes: PassFlags
 
-  @Option(
-    help: ArgumentHelp("Architecture of a bare checkpoint, if it is not recognised.", valueName: "name")
-  )
-  var arch: String?
+  @OptionGroup var execution: ExecutionOptions
 
   @Flag(help: "Deflate the tensors: smaller on disk, but not mappable.")
   var compress = false
-
-  @Option(help: ArgumentHelp("Threads; all processors unless given.", valueName: "n"))
-  var threads: Int?
 
   @Flag(help: "Print one JSON object instead of text.")
   var json = false
@@ -54,7 +48,6 @@ struct ConvertCommand: ParsableCommand {
     if input == nil || output == nil {
       throw ValidationError("IN and OUT are needed, as in: qconvert net.onnx net.qmodel --int8")
     }
-    if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024") }
   }
 
   mutating func run() throws {
@@ -63,9 +56,9 @@ struct ConvertCommand: ParsableCommand {
     try quantization.apply(to: &options)
     passes.apply(to: &options)
     options.preprocessing = preprocessing.text
-    options.architecture = arch
+    options.architecture = execution.arch
     options.compress = compress
-    options.threads = threads
+    options.threads = execution.threads
     let bar = ProgressBar("calibrating")
     let report = try Converter.convert(input, to: output, options: options) { event in
       switch event {

@@ -22,28 +22,18 @@ struct RunCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Where the outputs go, as .npz.", valueName: "file"))
   var outputs: String
 
-  @Option(
-    help: ArgumentHelp("Architecture of a bare checkpoint, if it is not recognised.", valueName: "name")
-  )
-  var arch: String?
-
-  @Option(help: ArgumentHelp("Threads; all processors unless given.", valueName: "n"))
-  var threads: Int?
+  @OptionGroup var execution: ExecutionOptions
 
   @Flag(help: "Use the reference executor, which is slow and simple.")
   var reference = false
-
-  func validate() throws {
-    if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024") }
-  }
 
   mutating func run() throws {
     try QConvert.run(
       model,
       inputs: inputs,
       outputs: outputs,
-      architecture: arch,
-      threads: threads,
+      architecture: execution.arch,
+      threads: execution.threads,
       usesReference: reference
     )
   }

@@ -39,19 +39,12 @@ struct VerifyCommand: ParsableCommand {
   @Flag(help: "Compare the layers, too, and point out the first that falls below 20 dB.")
   var perLayer = false
 
-  @Option(
-    help: ArgumentHelp("Architecture of a bare checkpoint, if it is not recognised.", valueName: "name")
-  )
-  var arch: String?
-
-  @Option(help: ArgumentHelp("Threads; all processors unless given.", valueName: "n"))
-  var threads: Int?
+  @OptionGroup var execution: ExecutionOptions
 
   @Flag(help: "Print one JSON object instead of text.")
   var json = false
 
   func validate() throws {
-    if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024") }
     if let samples, samples < 1 { throw ValidationError("--samples takes 1 or more") }
     if let holdOut, holdOut < 1 { throw ValidationError("--hold-out takes 1 or more") }
   }
@@ -63,7 +56,7 @@ struct VerifyCommand: ParsableCommand {
     selection.holdOut = holdOut
     selection.preprocessing = preprocessing.text
     var options = VerifyOptions()
-    options.threads = threads ?? QConvert.processors
+    options.threads = execution.threads ?? QConvert.processors
     options.perLayer = perLayer
     thresholds.apply(to: &options)
     let bar = ProgressBar("verifying")
@@ -72,7 +65,7 @@ struct VerifyCommand: ParsableCommand {
       candidate,
       data: selection,
       options: options,
-      architecture: arch
+      architecture: execution.arch
     ) { bar.update($0, of: $1) }
     bar.finish()
     if json { try Output.json(report) } else { Output.result(report.text) }

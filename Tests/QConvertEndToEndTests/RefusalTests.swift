@@ -176,7 +176,7 @@ struct Refused: CustomTestStringConvertible, Sendable {
   @Test(
     "wrong usage is exit code 64 with nothing on standard output",
     arguments: [
-      [], ["inspect"], ["verify", "a"], ["run", "a"], [Tool.model],
+      [], ["inspect"], ["verify", "a"], ["run", "a"], ["bench"], [Tool.model],
       [Tool.model, "x.qmodel", "--int4"],
       [Tool.model, "x.qmodel", "--int8", "--fp16"],
       [Tool.model, "x.qmodel", "--int8", "--observer", "entropy"],
@@ -208,7 +208,7 @@ struct Refused: CustomTestStringConvertible, Sendable {
     "help and version are results",
     arguments: [
       ["--help"], ["--version"], ["help", "convert"], ["inspect", "--help"], ["verify", "--help"],
-      ["run", "--help"], ["--list-passes"],
+      ["run", "--help"], ["bench", "--help"], ["--list-passes"],
     ]
   )
   func help(_ arguments: [String]) throws {

@@ -1,3 +1,4 @@
+import BinaryIO
 import Datasets
 import GraphIR
 import TestSupport

@@ -64,6 +64,9 @@ enum OperatorTable {
   /// Names of all operators, sorted.
   static var names: [String] { entries.keys.sorted() }
 
+  /// All operators, sorted by name.
+  static var sorted: [OperatorEntry] { entries.values.sorted { $0.name < $1.name } }
+
   /// The entry for a node's operator; nil when it is not read.
   static func find(_ node: Proto.Node) -> OperatorEntry? {
     Importer.canonical(node.domain).isEmpty ? entries[node.opType] : nil
