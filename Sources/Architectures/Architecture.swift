@@ -6,6 +6,8 @@ struct Architecture: Sendable {
   let name: String
   /// Height and width of the input in pixels.
   let extent: Int
+  /// The extent where the checkpoint decides it.
+  private let extentOf: (@Sendable (Checkpoint) -> Int)?
   /// The usual preprocessing of its input, in the text form of the graph's metadata.
   let preprocessing: String
   /// Adds the layers to a network and returns nothing; the last layer is the output.
@@ -15,11 +17,13 @@ struct Architecture: Sendable {
     _ name: String,
     extent: Int = 224,
     preprocessing: String = Architecture.imageNet,
+    extentOf: (@Sendable (Checkpoint) -> Int)? = nil,
     describe: @escaping @Sendable (inout Network, Feature) -> Void
   ) {
     self.name = name
     self.extent = extent
     self.preprocessing = preprocessing
+    self.extentOf = extentOf
     self.describe = describe
   }
 
@@ -30,9 +34,12 @@ struct Architecture: Sendable {
   /// The network that the description makes of `checkpoint`, complete or not.
   func network(for checkpoint: Checkpoint) -> Network {
     var network = Network(checkpoint, preprocessing: preprocessing)
-    describe(&network, Network.input(extent: extent))
+    describe(&network, Network.input(extent: extent(for: checkpoint)))
     return network
   }
+
+  /// Height and width of the input for `checkpoint`.
+  func extent(for checkpoint: Checkpoint) -> Int { extentOf?(checkpoint) ?? extent }
 }
 
 /// How well a checkpoint fits an architecture.

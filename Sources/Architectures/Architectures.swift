@@ -6,7 +6,7 @@ public enum Architectures {
   /// All that are known; among equally near ones the first is named.
   static let all: [Architecture] =
     ResNet.all + MobileNetV2.all + MobileNetV3.all + SqueezeNet.all + VGG.all + CIFARResNet.all
-    + EfficientNetLite.all
+    + EfficientNetLite.all + VisionTransformer.all
 
   /// Names for `--arch`.
   public static var allNames: [String] { all.map(\.name) }
@@ -30,7 +30,10 @@ public enum Architectures {
     guard best.problems == 0 else { throw mismatch(best, checkpoint, named: named) }
     let fitting = matches.filter { $0.problems == 0 }.map(\.architecture.name)
     guard fitting.count == 1 else { throw ambiguous(fitting) }
-    var graph = try best.network.graph(named: best.architecture.name, extent: best.architecture.extent)
+    var graph = try best.network.graph(
+      named: best.architecture.name,
+      extent: best.architecture.extent(for: checkpoint)
+    )
     graph.metadata[MetadataKey.architecture] = best.architecture.name
     graph.metadata[MetadataKey.preprocessing] = best.network.preprocessing
     return graph

@@ -7,6 +7,22 @@ struct Feature {
   fileprivate let index: Int
   let channels: Int
   let extent: Int
+  /// The tensor that this is, if no layer makes it.
+  fileprivate var parameter: Network.Demand?
+
+  fileprivate init(index: Int, channels: Int, extent: Int) {
+    self.index = index
+    self.channels = channels
+    self.extent = extent
+  }
+
+  /// A tensor of the checkpoint.
+  init(parameter: Network.Demand) {
+    index = -1
+    channels = parameter.shape.last ?? 1
+    extent = 1
+    self.parameter = parameter
+  }
 }
 
 /// How a convolution pads its input.
@@ -43,9 +59,11 @@ struct Network {
     let op: Op
     let inputs: [Feature]
     let parameters: [Demand]
+    /// Numbers that follow the parameters as operands.
+    var constants: [Float] = []
   }
 
-  private let checkpoint: Checkpoint
+  let checkpoint: Checkpoint
   private(set) var layers: [Layer] = []
   /// What the graph's metadata say of preprocessing; nil when the checkpoint does not tell.
   var preprocessing: String?
@@ -56,7 +74,7 @@ struct Network {
   }
 
   /// All tensors that the network needs, in order of use.
-  var demands: [Demand] { layers.flatMap(\.parameters) }
+  var demands: [Demand] { layers.flatMap { $0.inputs.compactMap(\.parameter) + $0.parameters } }
 
   // MARK: Asking the checkpoint
 
@@ -201,15 +219,18 @@ struct Network {
     return add(name, .pad(op), [x], channels: x.channels + 2 * amount)
   }
 
-  private mutating func add(
+  mutating func add(
     _ name: String,
     _ op: Op,
     _ inputs: [Feature],
     _ parameters: [Demand] = [],
+    constants: [Float] = [],
     channels: Int? = nil,
     extent: Int? = nil
   ) -> Feature {
-    layers.append(Layer(name: name, op: op, inputs: inputs, parameters: parameters))
+    layers.append(
+      Layer(name: name, op: op, inputs: inputs, parameters: parameters, constants: constants)
+    )
     let first = inputs[0]
     return Feature(
       index: layers.count - 1,
@@ -234,8 +255,18 @@ extension Network {
     )
     var outputs: [ValueID] = []
     for (index, layer) in layers.enumerated() {
-      var operands = layer.inputs.map { $0.index < 0 ? input : outputs[$0.index] }
+      var operands: [ValueID] = []
+      for feature in layer.inputs {
+        if let demand = feature.parameter {
+          operands.append(try add(demand, to: &graph))
+        } else {
+          operands.append(feature.index < 0 ? input : outputs[feature.index])
+        }
+      }
       for demand in layer.parameters { operands.append(try add(demand, to: &graph)) }
+      for number in layer.constants {
+        operands.append(graph.addConstant("\(layer.name).factor", try Tensor.floats([number], [])))
+      }
       let isLast = index == layers.count - 1
       let node = try graph.addNode(
         layer.op,

@@ -116,7 +116,9 @@ struct RecognizeLayerNormTests {
 
   /// The lines that the result needs.
   private func removingDead(_ body: String) -> String {
-    body.split(separator: "\n").filter { $0.contains("layer_norm") || $0.hasPrefix("output") }.joined(separator: "\n")
+    body.split(separator: "\n").filter { $0.contains("layer_norm") || $0.hasPrefix("output") }.joined(
+      separator: "\n"
+    )
   }
 }
 
@@ -142,6 +144,25 @@ struct TransformerLinearTests {
     #expect(outcome.floats("w") == [0.5, 4, 1.5, 8])
     let bias = outcome.graph.order.first.flatMap { outcome.graph[$0].inputs[2] }
     #expect(bias.flatMap { outcome.graph[$0].constant?.floatValues() } == [2.5, 12])
+  }
+
+  @Test("a product with a weight that others transpose as well becomes a gemm of the weight as it is")
+  func transposedWeight() throws {
+    let outcome = try run(
+      .foldScalars,
+      """
+      graph @net {
+        input %x: f32[2, 3, 2]
+        const %w: f32[2, 2] = [1, 2, 3, 4]
+        %t: f32[2, 2] = transpose(%w) {perm = [1, 0]}
+        %a: f32[2, 3, 2] = matmul(%x, %t)
+        %y: f32[2, 3, 2] = matmul(%a, %t)
+        output %y
+      }
+      """
+    )
+    #expect(outcome.body.contains("%a: f32[2, 3, 2] = gemm(%x, %w) {trans_b = true}"))
+    #expect(outcome.body.contains("%y: f32[2, 3, 2] = gemm(%a, %w) {trans_b = true}"))
   }
 
   @Test("rows get a range each where the granularity says so")

@@ -71,7 +71,9 @@ import Testing
       let x = draft.graph.addInput("x", TensorType(.float32, known: shape))
       draft.graph.addOutput(try draft.gemm(x, outputs: 70))
       let program = try Program(draft.graph, inputTypes: [:])
-      #expect(program.steps.contains { if case .dynamicGemm(let gemm) = $0.kind { gemm.isPerRow } else { false } })
+      #expect(
+        program.steps.contains { if case .dynamicGemm(let gemm) = $0.kind { gemm.isPerRow } else { false } }
+      )
       try PlanTests.compare(draft.graph, seed: seed, tolerance: 0, "rows \(shape)")
     }
   }
@@ -93,7 +95,9 @@ import Testing
 
   @Test("operands broadcast in any way")
   func broadcasts() throws {
-    for (a, b) in [([2, 3, 1, 5], [2, 1, 4, 1]), ([4, 1], [3]), ([2, 3, 4], [2, 3, 1]), ([1, 5], [4, 1, 5])] {
+    for (a, b) in [
+      ([2, 3, 1, 5], [2, 1, 4, 1]), ([4, 1], [3]), ([2, 3, 4], [2, 3, 1]), ([1, 5], [4, 1, 5]),
+    ] {
       for kind in [Binary.Kind.add, .sub, .mul, .div] {
         var draft = GraphDraft(seed: 9)
         let x = draft.graph.addInput("a", TensorType(.float32, known: a))

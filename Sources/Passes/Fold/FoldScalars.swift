@@ -10,7 +10,8 @@ extension Pass {
   ///     %3 = add(%2, %shift)
   ///
   /// The constant of an add, sub, mul or div is a single number, or one per output channel. The `alpha` and `beta` of a gemm
-  /// go into its operands, and a matrix product whose second operand is a constant matrix becomes a gemm. So a LayerScale
+  /// go into its operands, and a matrix product whose second operand is a constant matrix, or its transpose,
+  /// becomes a gemm. So a LayerScale
   /// ends in the weight and bias of the Linear before it.
   ///
   /// Not applied: the value between has another user or is an output; the weight is shared; an activation stands
@@ -32,12 +33,18 @@ extension Pass {
   }
 }
 
-/// A matrix product with a constant matrix, as a gemm.
+/// A matrix product with a constant matrix, or the transpose of one, as a gemm.
 private func becomeGemm(_ id: NodeID, _ graph: inout Graph) -> Bool {
-  guard let linear = LinearNode(graph, id), linear.constantWeight(graph) != nil,
-    graph[linear.data].type.rank >= 2
+  guard let linear = LinearNode(graph, id), graph[linear.data].type.rank >= 2 else { return false }
+  guard linear.constantWeight(graph) == nil else {
+    graph.setOp(.gemm(Gemm()), of: id)
+    return true
+  }
+  guard let (_, turn) = graph.producer(of: linear.weight), case .transpose(let op) = turn.op,
+    op.perm == [1, 0], let source = turn.inputs[0], graph.constant(source)?.dtype == .float32
   else { return false }
-  graph.setOp(.gemm(Gemm()), of: id)
+  graph.setOp(.gemm(Gemm(transB: true)), of: id)
+  graph.setInputs([linear.data, source], of: id)
   return true
 }
 

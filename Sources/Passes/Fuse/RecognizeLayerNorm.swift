@@ -97,7 +97,8 @@ private func centredSource(_ value: ValueID, _ graph: Graph) -> ValueID? {
 
 /// `x`, where the value is the mean of `x` over the last axis, kept with extent 1.
 private func meanSource(_ value: ValueID, _ graph: Graph) -> ValueID? {
-  guard let (_, node) = graph.producer(of: value), case .reduce(let op) = node.op, op.kind == .mean, op.keepDims,
+  guard let (_, node) = graph.producer(of: value), case .reduce(let op) = node.op, op.kind == .mean,
+    op.keepDims,
     let x = node.inputs[0]
   else { return nil }
   let axes = op.axes ?? (node.inputs.count > 1 ? graph.constant(node.inputs[1])?.intValues() : nil)

@@ -43,7 +43,9 @@ extension PlanBuilder {
   }
 
   mutating func addSlice(_ op: Slice, _ step: Step) throws(Refusal) -> Bool {
-    guard let starts = try list(op.starts, step, 1), let ends = try list(op.ends, step, 2) else { return false }
+    guard let starts = try list(op.starts, step, 1), let ends = try list(op.ends, step, 2) else {
+      return false
+    }
     let axes = try list(op.axes, step, 3) ?? Array(starts.indices)
     let steps = try list(op.steps, step, 4) ?? starts.map { _ in 1 }
     guard steps.allSatisfy({ $0 > 0 }), ends.count == starts.count, axes.count == starts.count,

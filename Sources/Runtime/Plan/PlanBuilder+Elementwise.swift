@@ -113,7 +113,8 @@ extension PlanBuilder {
     case .pow, .min, .max, .mod: return false
     }
     guard let x = step.inputs[0], dtype(x) == .float32 else { return false }
-    guard let match = try pair(step, allowsScalar: true, keepsOrder: op.kind == .sub || op.kind == .div) else {
+    guard let match = try pair(step, allowsScalar: true, keepsOrder: op.kind == .sub || op.kind == .div)
+    else {
       return try addBroadcast(function, op.kind.rawValue, step)
     }
     addBinary("f32 \(op.kind.rawValue)", match) { (a, b, y, context) in

@@ -5,7 +5,8 @@ internal import Kernels
 extension PlanBuilder {
   /// Normalisation over the last axis.
   mutating func addLayerNorm(_ op: LayerNorm, _ step: Step) throws(Refusal) -> Bool {
-    guard let x = step.inputs[0], let scale = step.inputs[1], let y = step.outputs.first, dtype(x) == .float32,
+    guard let x = step.inputs[0], let scale = step.inputs[1], let y = step.outputs.first,
+      dtype(x) == .float32,
       let columns = self.shape(x).last, columns > 0, op.axis == -1 || op.axis == self.shape(x).count - 1,
       self.shape(scale) == [columns]
     else { return false }

@@ -93,7 +93,8 @@ extension PlanBuilder {
       let axis = op.axis < 0 ? op.axis + shape(y).count : op.axis
       return try addConcat(axis: axis, tables: [], step)
     case .reshape, .flatten, .squeeze, .unsqueeze: return try addRelabel(nil, step)
-    case .convTranspose, .argMax, .compare, .where, .prelu, .cast, .pad, .shape, .constantOfShape, .range, .resize, .quantizeLinear, .dequantizeLinear,
+    case .convTranspose, .argMax, .compare, .where, .prelu, .cast, .pad, .shape, .constantOfShape, .range,
+      .resize, .quantizeLinear, .dequantizeLinear,
       .dequantizeBias, .dynamicQuantize:
       return false
     }
