@@ -11,8 +11,10 @@ package struct Profile: Sendable {
 
 /// The time of one step.
 package struct StepProfile: Sendable {
-  /// The last node's name, or its result's; `outputs` for the conversions at the end.
+  /// The name of the first node that computes, or of its result; `outputs` for the conversions at the end.
   package var name: String
+  /// Of the first result.
+  package var shape: [Int]
   /// ``Step/Kind/name``.
   package var kind: String
   /// The kernels that ran, in order.
@@ -42,19 +44,30 @@ extension Profile {
 
 extension StepProfile {
   fileprivate init(_ index: Int, of program: Program) {
-    kernels = []
-    milliseconds = 0
+    (kernels, milliseconds) = ([], 0)
     guard index < program.steps.count else {
-      (name, kind, multiplyAdds, isInteger) = ("outputs", "layout", 0, false)
+      (name, shape, kind, multiplyAdds, isInteger) = ("outputs", [], "layout", 0, false)
       return
     }
     let step = program.steps[index]
-    let node = step.nodes.last.map { program.graph[$0].name } ?? ""
-    let value = step.outputs.first.map { program.graph[$0].name } ?? ""
-    name = node.isEmpty ? value : node
+    let graph = program.graph
+    let node = step.nodes.first { !graph[$0].op.isConversion } ?? step.nodes.first
+    let result = node.flatMap { graph[$0].outputs.first }.map { graph[$0].name }
+    name = node.map { graph[$0].name }.flatMap { $0.isEmpty ? nil : $0 } ?? result ?? ""
+    shape = step.outputs.first.flatMap { graph[$0].type.knownDims } ?? []
     kind = step.kind.name
-    multiplyAdds = step.multiplyAdds(in: program.graph)
+    multiplyAdds = step.multiplyAdds(in: graph)
     isInteger = step.kind.isInteger
     reason = step.reason
+  }
+}
+
+extension Op {
+  /// Whether it only changes the number format, so that it names no step that does more.
+  fileprivate var isConversion: Bool {
+    switch self {
+    case .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dynamicQuantize: true
+    default: false
+    }
   }
 }

@@ -7,11 +7,13 @@ struct BenchCommand: ParsableCommand {
     commandName: "bench",
     abstract: "Time networks over batch sizes and thread counts, and show where the time goes.",
     discussion: """
-      Several models are timed in alternating blocks, after a warm-up, so that their ratio is fair. Inputs \
-      are made up from a seed; a run hands over inputs and takes outputs. A network runs as its file has \
-      it: compare an int8 .qmodel with a .qmodel made with --fp32, whose batch norms are folded, rather \
-      than with the .onnx. The profile times each step alone; its GOP/s count two operations per \
-      multiply-add.
+      Several models are timed in alternating blocks, after a warm-up, so that their ratio is fair. Inputs are made \
+      up from a seed; a run hands over inputs and takes outputs.
+
+      A network runs as its file has it: compare an int8 .qmodel with a .qmodel made with --fp32, whose batch norms \
+      are folded, rather than with the .onnx.
+
+      The profile times each step alone; its GOP/s count two operations per multiply-add.
       """
   )
 

@@ -182,6 +182,7 @@ extension BenchResult.StepTime {
       let operations = 2 * Double(step.multiplyAdds)
       return BenchResult.StepTime(
         step: step.name,
+        shape: step.shape,
         op: step.kind,
         kernel: step.kernels.joined(separator: " + "),
         isa: profile.instructionSet,

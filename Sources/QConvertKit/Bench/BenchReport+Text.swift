@@ -5,7 +5,9 @@ extension BenchReport {
   public var text: String {
     guard let first = results.first else { return "nothing was measured\n" }
     var blocks = ["\(first.cpu); times in ms, load is from opening the file to the first result"]
-    for group in groups { blocks.append(BenchReport.timesText(group, labels)) }
+    for threads in distinct(results.map(\.threads)) {
+      blocks.append(timesText(groups.filter { $0[0].threads == threads }))
+    }
     for result in results { blocks += BenchReport.profileText(result, labels) }
     return blocks.joined(separator: "\n\n") + "\n"
   }
@@ -37,26 +39,33 @@ extension BenchReport {
     return labels
   }
 
-  private static func timesText(_ group: [BenchResult], _ labels: [String: String]) -> String {
-    let isComparison = group.count > 1
-    var header = ["model", "batch", "median", "mean", "std", "min", "p95", "per s", "load"]
+  /// A table of groups with the same thread count.
+  private func timesText(_ groups: [[BenchResult]]) -> String {
+    let isComparison = groups.contains { $0.count > 1 }
+    var header = ["model", "batch", "runs", "median", "mean", "std", "min", "p95", "per s", "load"]
     if isComparison { header.append("ratio") }
-    let rows = group.map { result in
-      let times = [result.medianMS, result.meanMS, result.stdMS, result.minMS, result.p95MS]
-      var row = [shortened(labels[result.model] ?? "", isComparison ? 26 : 33), "\(result.batch)"]
-      row += times.map(milliseconds) + [milliseconds(result.throughput), milliseconds(result.loadMS)]
-      if isComparison { row.append(decimals(result.medianMS / max(group[0].medianMS, 1e-9), 3)) }
-      return row
+    var rows = [header]
+    for group in groups {
+      for result in group {
+        let name = BenchReport.distinguished(labels[result.model] ?? "", isComparison ? 21 : 28)
+        let times = [
+          result.medianMS, result.meanMS, result.stdMS, result.minMS, result.p95MS, result.throughput,
+          result.loadMS,
+        ]
+        rows.append([name, "\(result.batch)", "\(result.runs)"] + times.map(BenchReport.digits))
+        if isComparison {
+          rows[rows.count - 1].append(decimals(result.medianMS / max(group[0].medianMS, 1e-9), 3))
+        }
+      }
     }
-    let threads = group[0].threads == 1 ? "1 thread" : "\(group[0].threads) threads"
-    let runs = group[0].runs == 1 ? "1 run" : "\(group[0].runs) runs"
-    return "\(threads), \(runs) of each model\n"
-      + table([header] + rows, indent: 2, right: Set(1..<header.count))
+    let threads = groups[0][0].threads
+    return "\(threads) thread\(threads == 1 ? "" : "s")\n"
+      + table(rows, indent: 2, right: Set(1..<header.count))
   }
 
   private static func profileText(_ result: BenchResult, _ labels: [String: String]) -> [String] {
     guard let profile = result.profile, let isa = profile.first?.isa else { return [] }
-    let header = ["step", "computes", "kernel", "ms", "share", "GOP/s"]
+    let header = ["step", "result", "kernel", "as", "ms", "%", "GOP/s"]
     let rows = profile.map { step in
       [
         shortened(step.step, 28), Refusal.printable(step.op), shortened(step.kernel, 24),
@@ -72,7 +81,7 @@ extension BenchReport {
     let summary =
       "  sum \(decimals(whole, 3)) ms, the least of each step; \(integers.count) of \(profile.count) steps in int8, "
       + "\(decimals(100 * integers.map(\.share).reduce(0, +), 1)) % of the time"
-    var blocks = ["\(title)\n\(table([header] + rows, indent: 2, right: [3, 4, 5]))\n\(summary)"]
+    var blocks = ["\(title)\n\(table([header] + rows, indent: 2, right: [4, 5, 6]))\n\(summary)"]
     let reasons = profile.compactMap { step in
       step.reason.map { ["\(shortened(step.step, 40)):", Refusal.printable($0, limit: 56)] }
     }
@@ -81,7 +90,19 @@ extension BenchReport {
   }
 
   /// About four digits.
-  private static func milliseconds(_ value: Double) -> String {
+  private static func digits(_ value: Double) -> String {
     decimals(value, value >= 1000 ? 0 : value >= 100 ? 1 : value >= 10 ? 2 : 3)
   }
+
+  /// A name cut in the middle, where names of models tell least.
+  private static func distinguished(_ name: String, _ width: Int) -> String {
+    guard name.count > width else { return name }
+    let head = (width - 1) / 2
+    return name.prefix(head) + "…" + name.suffix(width - 1 - head)
+  }
+}
+
+/// The values without repetitions, in order of appearance.
+private func distinct(_ values: [Int]) -> [Int] {
+  values.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
 }

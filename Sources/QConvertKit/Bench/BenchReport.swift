@@ -42,8 +42,10 @@ public struct BenchResult: Codable, Hashable, Sendable {
 
   /// The time of one step: an operator, or a group of them that runs as one.
   public struct StepTime: Codable, Hashable, Sendable {
-    /// The last node's name, or its result's.
+    /// The name of the first node that computes, or of its result.
     public var step: String
+    /// Extents of the first result.
+    public var shape: [Int]
     /// What it computes, such as `integer conv`.
     public var op: String
     /// The kernels that ran, such as `int8 conv 3x3`.

@@ -41,6 +41,7 @@ import Testing
     some.profile = [
       BenchResult.StepTime(
         step: "stem",
+        shape: [1, 64, 112, 112],
         op: "integer conv",
         kernel: "to channels last + int8 conv 3x3",
         isa: "avx2",
@@ -52,6 +53,7 @@ import Testing
       ),
       BenchResult.StepTime(
         step: String(repeating: "long/", count: 30),
+        shape: [1024, 2048, 112, 112],
         op: "float softmax",
         kernel: "f32 softmax",
         isa: "avx2",
@@ -77,7 +79,7 @@ import Testing
     )
     let steps = try #require(list[0]["profile"] as? [[String: Any]])
     #expect(
-      steps[0].keys.sorted() == ["arithmetic", "gops", "isa", "kernel", "ms", "op", "share", "step"]
+      steps[0].keys.sorted() == ["arithmetic", "gops", "isa", "kernel", "ms", "op", "shape", "share", "step"]
     )
     #expect(steps[1]["reason"] as? String == "it has no integer form")
     #expect(try JSONDecoder().decode(BenchReport.self, from: bytes) == profiled)
@@ -95,7 +97,7 @@ import Testing
     }
     let lines = sweep.text.split(separator: "\n")
     #expect(lines.filter { $0.hasSuffix("0.250") }.count == 8)
-    #expect(lines.filter { $0.hasPrefix("1 thread, 20 runs of each model") }.count == 4)
+    #expect(lines.filter { $0 == "1 thread" || $0 == "2 threads" }.count == 2)
     #expect(BenchReport(results: results).text.contains("0.500"))
   }
 
@@ -103,7 +105,7 @@ import Testing
   func profileText() {
     let text = profiled.text
     #expect(text.contains("kernels for avx2") && text.contains("int8 conv 3x3"))
-    #expect(text.contains("120.5") && text.contains("75.0 %"))
+    #expect(text.contains("120.5") && text.contains("75.0") && text.contains("1x64x112x112"))
     #expect(text.contains("1 of 2 steps in int8") && text.contains("it has no integer form"))
   }
 
