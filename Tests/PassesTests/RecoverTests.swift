@@ -68,16 +68,16 @@ struct EqualizeChannelsTests {
 
 @Suite("RoundWeights and CorrectBias")
 struct RecoveryPassTests {
-  /// A quantized matrix product of four inputs and three outputs, from random weights.
+  /// A quantized matrix product of sixteen inputs and eight outputs, from random weights.
   private func quantized(_ weights: [Float]) throws -> (float: Graph, graph: Graph) {
     let values = weights.map { "\($0)" }.joined(separator: ", ")
     let float = try parse(
       """
       graph @net {
-        input %x: f32[1, 4]
-        const %w: f32[3, 4] = [\(values)]
-        const %b: f32[3] = [0.5, -0.25, 1]
-        %y: f32[1, 3] = gemm(%x, %w, %b) {trans_b = 1}
+        input %x: f32[1, 16]
+        const %w: f32[8, 16] = [\(values)]
+        const %b: f32[8] = [0.5, -0.25, 1, 0, 2, -1, 0.75, 0]
+        %y: f32[1, 8] = gemm(%x, %w, %b) {trans_b = 1}
         output %y
       }
       """
@@ -94,12 +94,12 @@ struct RecoveryPassTests {
   private func evidence(_ float: Graph, _ layer: QuantizedLayer, _ random: inout SplitMix64) throws
     -> LayerEvidence
   {
-    var moments = PatchMoments(groups: 1, length: 4, hasProducts: true, hasCrossProducts: true)
+    var moments = PatchMoments(groups: 1, length: 16, hasProducts: true, hasCrossProducts: true)
     let count = 500
     var values: [Float] = []
     for _ in 0..<count {
       let common = random.float(0...3)
-      values += (0..<4).map { _ in common + random.float(0...0.5) } + [0, 0, 0, 0]
+      values += (0..<16).map { _ in common + random.float(0...0.5) }
     }
     moments.add(quantized: values, float: values.map { $0 * 1.01 }, patches: count)
     return try #require(layer.evidence(from: float, moments))
@@ -119,7 +119,7 @@ struct RecoveryPassTests {
   @Test("bias correction puts the means where they were, to a step of the accumulator")
   func bias() throws {
     var random = SplitMix64(seed: 21)
-    let (float, graph) = try quantized((0..<12).map { _ in random.float() })
+    let (float, graph) = try quantized((0..<128).map { _ in random.float() })
     let layer = try #require(QuantizedLayer.all(in: graph).first)
     var context = PassContext(options: PassOptions(correctsBias: true))
     let evidence = try evidence(float, layer, &random)
@@ -140,7 +140,7 @@ struct RecoveryPassTests {
   )
   func rounding(kind: WeightRounding) throws {
     var random = SplitMix64(seed: 22)
-    let (float, graph) = try quantized((0..<12).map { _ in random.float() })
+    let (float, graph) = try quantized((0..<128).map { _ in random.float() })
     let layer = try #require(QuantizedLayer.all(in: graph).first)
     var context = PassContext(options: PassOptions(rounding: kind))
     let evidence = try evidence(float, layer, &random)
@@ -154,7 +154,7 @@ struct RecoveryPassTests {
 
   @Test("without evidence, or with nearest rounding, nothing changes")
   func untouched() throws {
-    let (float, graph) = try quantized([Float](repeating: 0.3, count: 12))
+    let (float, graph) = try quantized([Float](repeating: 0.3, count: 128))
     let layer = try #require(QuantizedLayer.all(in: graph).first)
     var random = SplitMix64(seed: 23)
     #expect(try !run(.correctBias, graph).changed)

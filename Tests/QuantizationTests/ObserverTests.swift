@@ -123,8 +123,8 @@ struct ObserverTests {
 
   @Test("entropy never chooses a range with a larger squared error than the full one")
   func entropy() throws {
-    for seed in 1...8 as ClosedRange<UInt64> {
-      let values = bell(3000, seed: seed, offset: Float(seed % 3))
+    for seed in 1...3 as ClosedRange<UInt64> {
+      let values = bell(1000, seed: seed, offset: Float(seed % 3))
       let seen = statistics([values])
       let range = try EntropyObserver().range(of: seen)
       let full = try MinMaxObserver().range(of: seen)
@@ -135,8 +135,8 @@ struct ObserverTests {
 
   @Test("entropy cuts a lonely outlier off")
   func outlier() throws {
-    let values = (0..<20_000).map { Float($0 % 1000) / 1000 } + [60]
-    let range = try EntropyObserver().range(of: statistics([values]))
+    let values = (0..<20_000).map { Float($0 % 1000) / 1000 }
+    let range = try EntropyObserver().range(of: statistics(Array(repeating: values, count: 60) + [[60]]))
     #expect(range.upperBound < 60)
   }
 }
