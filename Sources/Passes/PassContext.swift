@@ -14,6 +14,8 @@ package struct PassContext {
   package let evaluate: ConstantEvaluator?
   /// What calibration found; set between the float and the quantizing pipeline.
   package var ranges: ActivationRanges?
+  /// What recovery passes know of the layers they may edit.
+  package var evidence: [NodeID: LayerEvidence] = [:]
   /// All remarks so far, each once, in order.
   package private(set) var remarks: [Remark] = []
   /// Names of the values that were `clip(0, 6)` before `swap-relu6` took the 6 away.

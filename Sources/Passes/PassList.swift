@@ -15,11 +15,14 @@ public enum PassList {
     .recognizeActivations,
     .swapRelu6,
     .fuseActivation,
+    .equalizeChannels,
     .insertQuantStubs,
     .clampRelu6,
     .insertDynamicQuant,
     .quantizeWeights,
     .quantizeBias,
+    .roundWeights,
+    .correctBias,
     .convertToFp16,
   ]
 }

@@ -1,3 +1,5 @@
+public import Quantization
+
 /// What the numbers of a converted model become.
 public enum ConvertScheme: String, Hashable, Sendable, CaseIterable {
   /// i8 weights; activations as ``ActivationMode`` says.
@@ -51,16 +53,28 @@ public struct PassOptions: Hashable, Sendable {
   public var activations: ActivationMode
   public var relu6: Relu6Policy
   public var activationGranularity = ActivationGranularity.perTensor
+  /// Whether the ranges of channels are evened out between layers.
+  public var equalizes: Bool
+  /// Whether the means of outputs are moved back on calibration data.
+  public var correctsBias: Bool
+  /// How weights become integers.
+  public var rounding: WeightRounding
 
   public init(
     scheme: ConvertScheme = .int8,
     granularity: WeightGranularity = .perChannel,
     activations: ActivationMode = .static,
-    relu6: Relu6Policy = .clamp
+    relu6: Relu6Policy = .clamp,
+    equalizes: Bool = false,
+    correctsBias: Bool = false,
+    rounding: WeightRounding = .nearest
   ) {
     self.scheme = scheme
     self.granularity = granularity
     self.activations = activations
     self.relu6 = relu6
+    self.equalizes = equalizes
+    self.correctsBias = correctsBias
+    self.rounding = rounding
   }
 }

@@ -1,3 +1,5 @@
+import Quantization
+
 /// Passes in the order in which they run.
 public struct Pipeline: Sendable {
   /// A step of a pipeline.
@@ -43,8 +45,17 @@ public enum Pipelines {
     .once(.recognizeActivations),  // before ReLU6: the clip inside of a hard-swish must not be touched
     .once(.swapRelu6),  // before fusion, which turns the clip into an attribute
     .once(.fuseActivation),  // after BatchNorm, which stands between a convolution and its activation
+    .once(.equalizeChannels),  // after fusion, which tells what stands between two layers
     .once(.eliminateDeadCode),
   ])
+
+  /// Mends layers of a quantized graph for which the context holds evidence.
+  public static func recover(_ options: PassOptions) -> Pipeline {
+    var stages: [Pipeline.Stage] = []
+    if options.rounding != .nearest { stages.append(.once(.roundWeights)) }
+    if options.correctsBias { stages.append(.once(.correctBias)) }  // last: it depends on the integers
+    return Pipeline(stages: stages)
+  }
 
   /// Quantizes a graph that ``float`` has prepared.
   public static func quantize(_ options: PassOptions) -> Pipeline {

@@ -5,60 +5,71 @@ internal import Passes
 internal import Quantization
 internal import Runtime
 
-/// Observes the range of every value that becomes an 8-bit activation, one sample at a time.
+/// Observes every value that becomes an 8-bit activation, one sample at a time.
 struct Calibrator {
-  /// What calibration is remembered by.
-  struct Summary: Hashable, Sendable {
-    var observer: String
-    var samples: Int
-    var data: String
-    var digest: String
-
-    /// For metadata and reports.
-    var text: String { "\(observer), \(samples) samples (\(data)), digest \(digest)" }
-  }
-
-  let observer: ObserverKind
-  let alpha: Double
+  /// Threads; nil: all processors.
   let threads: Int?
+  /// The part of the samples to observe; nil: all.
+  var shard: CalibrationShard?
 
   /// Runs the float graph on every sample.
   ///
-  /// - Returns: A range for each value the quantizing passes ask for, and the summary.
-  /// - Throws: A refusal when there is no sample, one cannot be read, or a value has no finite range.
+  /// - Returns: The statistics of each value that the quantizing passes ask for.
+  /// - Throws: A refusal when there is no sample, or one cannot be read.
   func calibrate(
     _ graph: Graph,
     on dataset: Dataset,
     progress: (Int, Int) -> Void
-  ) throws(Refusal) -> (ActivationRanges, Summary) {
-    guard dataset.count > 0 else {
+  ) throws(Refusal) -> CalibrationStatistics {
+    let first = (shard?.number ?? 1) - 1
+    let step = shard?.count ?? 1
+    let part = dataset.subset(from: first, every: step)
+    guard part.count > 0 else {
       throw Refusal(
         .invalid,
         at: "calibration data",
         rule: "K7",
-        "holds no sample",
+        shard == nil ? "holds no sample" : "has fewer samples than shards",
         remedy: "give a folder with images or arrays"
       )
     }
     let targets = QuantizationTargets.activationValues(graph)
-    var observers = targets.map { _ in observer.makeObserver(alpha: alpha) }
+    var statistics = targets.map { _ in ValueStatistics() }
+    var digests: [CalibrationStatistics.SampleDigest] = []
     let position = Dictionary(zip(targets, targets.indices), uniquingKeysWith: { first, _ in first })
     let session = try Session(graph, options: QConvert.sessionOptions(threads: threads))
-    for index in 0..<dataset.count {
-      let sample = try dataset.sample(index)
+    for index in 0..<part.count {
+      let number = first + index * step
+      let sample = try part.sample(index)
       _ = try session.run(sample.inputs, observing: targets) { (id, tensor) throws(Refusal) in
-        if let place = position[id] { observers[place].observe(tensor) }
+        if let place = position[id] { statistics[place].observe(tensor, sample: number) }
       }
-      progress(index + 1, dataset.count)
+      digests.append(.init(sample: number, digest: try part.subset(from: index, limit: 1).digest()))
+      progress(index + 1, part.count)
     }
-    var ranges = ActivationRanges()
-    for (id, observer) in zip(targets, observers) { try ranges.set(graph[id].name, from: observer) }
-    let summary = Summary(
-      observer: observer.rawValue,
-      samples: dataset.count,
+    return CalibrationStatistics(
+      model: ModelHash.text(of: graph),
       data: dataset.summary,
-      digest: try dataset.digest()
+      preprocessing: graph.metadata[MetadataKey.preprocessing],
+      samples: digests,
+      values: zip(targets, statistics).map { .init(name: graph[$0].name, statistics: $1) }
     )
-    return (ranges, summary)
+  }
+}
+
+/// One of several equal parts of a data set: every `count`-th sample, from the `number`-th on.
+public struct CalibrationShard: Hashable, Sendable {
+  /// 1 to ``count``.
+  public let number: Int
+  public let count: Int
+
+  /// The shard that a text such as `2/8` names; nil if it names none.
+  public init?(_ text: String) {
+    let parts = text.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
+    guard parts.count == 2, let number = parts[0], let count = parts[1], (1...1_000_000).contains(count),
+      (1...count).contains(number)
+    else { return nil }
+    self.number = number
+    self.count = count
   }
 }

@@ -13,16 +13,26 @@ public struct ConvertOptions: Sendable {
   public var isPerChannel = true
   /// Data to observe activation ranges on; nil: activations are quantized while the network runs.
   public var calibrationData: String?
+  /// Statistics to choose activation ranges from, in place of ``calibrationData``.
+  public var calibration: CalibrationStatistics?
   /// At most this many samples, spread evenly; nil: all.
   public var calibrationSamples: Int?
   /// One of ``observerNames``.
   public var observer = ConvertOptions.observerNames[0]
   /// Weight of the new sample in a moving average, above 0 and at most 1.
   public var alpha: Float = 0.05
+  /// The share of the values that the percentile observer keeps, in percent: above 50, at most 100.
+  public var percentile = 99.99
   /// One of ``relu6Names``.
   public var relu6 = "clamp"
   /// The family of networks that int8 is set up for.
   public var preset = Preset.auto
+  /// Whether the ranges of channels are evened out between layers before calibration.
+  public var equalizes = false
+  /// Whether the means of outputs are moved back to where they were in float; needs ``calibrationData``.
+  public var correctsBias = false
+  /// One of ``roundingNames``; all but the first need ``calibrationData``.
+  public var rounding = ConvertOptions.roundingNames[0]
   /// The text form of a preprocessing, stored in the output; nil: what the input declares.
   public var preprocessing: String?
   /// Architecture of a bare checkpoint; nil: recognised.
@@ -43,10 +53,22 @@ public struct ConvertOptions: Sendable {
   /// Names of the observers, the standard one first.
   public static let observerNames = ObserverKind.allCases.map(\.rawValue)
 
+  /// Names of the ways weights become integers, the standard one first.
+  public static let roundingNames = WeightRounding.allCases.map(\.rawValue)
+
   /// Names of the ReLU6 policies.
   public static let relu6Names = Relu6Policy.allCases.map(\.rawValue)
 
-  var activations: ActivationMode { calibrationData == nil ? .dynamic : .static }
+  var activations: ActivationMode { calibrationData == nil && calibration == nil ? .dynamic : .static }
+
+  /// The observer with what sets it, such as `moving-average alpha 0.05`.
+  var observerText: String {
+    switch ObserverKind(rawValue: observer) {
+    case .movingAverage: "\(observer) alpha \(alpha)"
+    case .percentile: "\(observer) \(percentile)"
+    case .minMax, .histogramMSE, .entropy, nil: observer
+    }
+  }
 
   /// The passes' view of the options.
   var passOptions: PassOptions {
@@ -54,16 +76,26 @@ public struct ConvertOptions: Sendable {
       scheme: ConvertScheme(rawValue: precision.rawValue) ?? .fp32,
       granularity: isPerChannel ? .perChannel : .perTensor,
       activations: activations,
-      relu6: Relu6Policy(rawValue: relu6) ?? .clamp
+      relu6: Relu6Policy(rawValue: relu6) ?? .clamp,
+      equalizes: equalizes,
+      correctsBias: correctsBias,
+      rounding: WeightRounding(rawValue: rounding) ?? .nearest
     )
   }
 
-  /// For metadata and reports, such as `int8 per-channel static`.
+  /// Whether layers are mended from calibration data.
+  var recovers: Bool { correctsBias || rounding != ConvertOptions.roundingNames[0] }
+
+  /// For metadata and reports, such as `int8 per-channel static` or `int8 per-tensor static, equalized`.
   ///
   /// - Parameter preset: The family that the network belongs to.
   func schemeText(_ preset: Preset) -> String {
     guard precision == .int8 else { return precision.rawValue }
     let rows = activations == .dynamic && preset == .transformer ? " per-token" : ""
-    return "int8 \(isPerChannel ? "per-channel" : "per-tensor") \(activations.rawValue)\(rows)"
+    var text = "int8 \(isPerChannel ? "per-channel" : "per-tensor") \(activations.rawValue)\(rows)"
+    if equalizes { text += ", equalized" }
+    if rounding != ConvertOptions.roundingNames[0] { text += ", \(rounding) rounding" }
+    if correctsBias { text += ", bias-corrected" }
+    return text
   }
 }

@@ -77,7 +77,7 @@ extension ConvertReport {
     passes = ConvertReport.summaries(rewriting.records)
     quantizedOps = inspection.quantizedOps
     floatOps = inspection.floatOps
-    calibration = rewriting.calibration?.text
+    calibration = rewriting.calibration
     self.seconds = seconds
     peakRSSBytes = Process.peakResidentBytes
     warnings = rewriting.remarks.filter { $0.kind == .warning }.map { "\($0.place): \($0.text)" }
@@ -99,7 +99,7 @@ extension ConvertReport {
   }
 
   private static func hints(_ options: ConvertOptions) -> [String] {
-    guard options.precision == .int8, options.calibrationData == nil else { return [] }
+    guard options.precision == .int8, options.activations == .dynamic else { return [] }
     return [
       "activations are quantized while the network runs; with --calibrate DATA (100 samples will do) they get fixed "
         + "ranges, residual additions and pooling stay in int8, and the network runs faster"

@@ -14,6 +14,8 @@ public enum Converter {
   public enum Event: Sendable {
     /// So many of so many samples were calibrated.
     case calibrated(Int, of: Int)
+    /// So many of so many layers were mended.
+    case mended(Int, of: Int)
     /// Text the options asked for: a graph, or a remark.
     case text(String)
   }
@@ -43,12 +45,7 @@ public enum Converter {
   ) throws -> ConvertReport {
     let start = ContinuousClock.now
     let writer = try ModelWriter(path: output, compress: options.compress)
-    var graph = try Loader.load(input, architecture: options.architecture)
-    try refuseQuantized(graph, input, options)
-    try refuseNonFinite(graph, input, options)
-    if let text = options.preprocessing {
-      graph.metadata[MetadataKey.preprocessing] = try Preprocessing.parse(text).description
-    }
+    let graph = try load(input, options)
     var rewriting = try Rewriting(graph, options, scratch: folder(of: output), progress: progress)
     try inFile(input) { () throws(Refusal) in try rewriting.run() }
     try writer.write(rewriting.graph)
@@ -61,6 +58,35 @@ public enum Converter {
       seconds: seconds,
       options
     )
+  }
+
+  /// Observes the values of a network on samples, or on a part of them, for later conversions.
+  ///
+  /// - Parameters:
+  ///   - input: An `.onnx`, `.safetensors` or `.qmodel` file.
+  ///   - options: `calibrationData` names the samples; the rest as for the conversion.
+  ///   - shard: The part of the samples to observe; nil: all.
+  ///   - progress: Called as the work goes on.
+  /// - Throws: A refusal when the network or the samples cannot be used.
+  public static func calibrate(
+    _ input: String,
+    options: ConvertOptions,
+    shard: CalibrationShard? = nil,
+    progress: @escaping (Event) -> Void = { _ in }
+  ) throws -> CalibrationStatistics {
+    let graph = try load(input, options)
+    var rewriting = try Rewriting(graph, options, scratch: "/tmp", progress: progress)
+    return try inFile(input) { () throws(Refusal) in try rewriting.calibrate(shard) }
+  }
+
+  private static func load(_ input: String, _ options: ConvertOptions) throws(Refusal) -> Graph {
+    var graph = try Loader.load(input, architecture: options.architecture)
+    try refuseQuantized(graph, input, options)
+    try refuseNonFinite(graph, input, options)
+    if let text = options.preprocessing ?? options.calibration?.preprocessing {
+      graph.metadata[MetadataKey.preprocessing] = try Preprocessing.parse(text).description
+    }
+    return graph
   }
 
   private static func refuseQuantized(

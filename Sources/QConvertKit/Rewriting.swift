@@ -10,7 +10,7 @@ struct Rewriting {
   private(set) var graph: Graph
   private(set) var records: [PassManager.Record] = []
   private(set) var remarks: [Remark] = []
-  private(set) var calibration: Calibrator.Summary?
+  private(set) var calibration: String?
   /// The family that the network belongs to; `auto` before it is known.
   private(set) var preset: Preset
   private let options: ConvertOptions
@@ -35,6 +35,7 @@ struct Rewriting {
     manager = try PassManager(options: settings) { name, text in progress(.text("after \(name):\n\(text)")) }
   }
 
+  /// Simplifies the float network, quantizes it, and recovers what that cost, as the options say.
   mutating func run() throws(Refusal) {
     var context = PassContext(
       options: options.passOptions,
@@ -43,14 +44,27 @@ struct Rewriting {
     )
     try step(Pipelines.float, &context)
     if options.precision == .int8 { choosePreset(&context) }
-    if options.precision == .int8, let data = options.calibrationData {
-      context.ranges = try calibrate(data)
+    if options.precision == .int8, options.activations == .static {
+      context.ranges = try ranges()
     }
+    let float = graph
     try step(Pipelines.quantize(options.passOptions), &context)
+    if options.precision == .int8, options.recovers { try recover(float, &context) }
     remarks = context.remarks
     graph.metadata[MetadataKey.scheme] = options.schemeText(preset)
-    if let calibration { graph.metadata[MetadataKey.calibration] = calibration.text }
+    if let calibration { graph.metadata[MetadataKey.calibration] = calibration }
     if options.showsRemarks { for remark in remarks { progress(.text(remark.description)) } }
+  }
+
+  /// Simplifies the float network and observes its values on the samples that the options name.
+  mutating func calibrate(_ shard: CalibrationShard?) throws(Refusal) -> CalibrationStatistics {
+    var context = PassContext(
+      options: options.passOptions,
+      allocator: allocator,
+      evaluate: { (op, operands) throws(Refusal) in try Reference.evaluate(op: op, inputs: operands) }
+    )
+    try step(Pipelines.float, &context)
+    return try observe(shard)
   }
 
   private mutating func choosePreset(_ context: inout PassContext) {
@@ -68,17 +82,51 @@ struct Rewriting {
     records += try manager.run(pipeline, on: &graph, &context)
   }
 
-  private mutating func calibrate(_ data: String) throws(Refusal) -> ActivationRanges {
-    let preprocessing = try graph.metadata[MetadataKey.preprocessing].map(Preprocessing.parse)
-    var dataset = try Dataset.open(data, for: ModelInput.inputs(of: graph), preprocessing: preprocessing)
-    if let limit = options.calibrationSamples { dataset = dataset.spread(limit) }
-    let calibrator = Calibrator(
-      observer: ObserverKind(rawValue: options.observer) ?? .minMax,
-      alpha: Double(options.alpha),
-      threads: options.threads
+  /// Mends layers from calibration data.
+  private mutating func recover(_ float: Graph, _ context: inout PassContext) throws(Refusal) {
+    guard options.calibrationData != nil, options.activations == .static else {
+      throw Refusal(
+        .usage,
+        at: "recovery",
+        rule: "C4",
+        "bias correction and rounding need samples",
+        remedy: "give --calibrate DATA"
+      )
+    }
+    let recovery = Recovery(float: float, options: options.passOptions, threads: options.threads)
+    let pipeline = Pipelines.recover(options.passOptions)
+    let (manager, progress) = (manager, progress)
+    var made: [PassManager.Record] = []
+    try recovery.run(
+      on: &graph,
+      &context,
+      try dataset(),
+      apply: { (graph, context) throws(Refusal) in made += try manager.run(pipeline, on: &graph, &context) },
+      progress: { progress(.mended($0, of: $1)) }
     )
-    let (ranges, summary) = try calibrator.calibrate(graph, on: dataset) { progress(.calibrated($0, of: $1)) }
-    calibration = summary
-    return ranges
+    records += made
+  }
+
+  /// The ranges of activations, from statistics that were given or are made now.
+  private mutating func ranges() throws(Refusal) -> ActivationRanges {
+    let statistics: CalibrationStatistics
+    if let given = options.calibration { statistics = given } else { statistics = try observe(nil) }
+    let kind = ObserverKind(rawValue: options.observer) ?? .minMax
+    let observer = kind.makeObserver(alpha: Double(options.alpha), percentile: options.percentile)
+    calibration = statistics.text(observer: options.observerText)
+    return try statistics.ranges(for: ModelHash.text(of: graph), by: observer)
+  }
+
+  private func observe(_ shard: CalibrationShard?) throws(Refusal) -> CalibrationStatistics {
+    let calibrator = Calibrator(threads: options.threads, shard: shard)
+    return try calibrator.calibrate(graph, on: try dataset()) { progress(.calibrated($0, of: $1)) }
+  }
+
+  /// The samples that the options name.
+  private func dataset() throws(Refusal) -> Dataset {
+    let preprocessing = try graph.metadata[MetadataKey.preprocessing].map(Preprocessing.parse)
+    let data = options.calibrationData ?? ""
+    let dataset = try Dataset.open(data, for: ModelInput.inputs(of: graph), preprocessing: preprocessing)
+    return options.calibrationSamples.map(dataset.spread) ?? dataset
   }
 }

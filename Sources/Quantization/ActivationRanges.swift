@@ -50,13 +50,19 @@ public struct ActivationRanges: Hashable, Sendable, Codable {
     table[entry.name] = entry
   }
 
-  /// Adds the range an observer found.
+  /// Adds the range an observer finds.
   ///
-  /// - Throws: A refusal (K7) naming the value when the observer has none.
-  package mutating func set(_ name: String, from observer: any Observer) throws(Refusal) {
+  /// - Throws: A refusal (K7) naming the value when there is none.
+  package mutating func set(
+    _ name: String,
+    of statistics: ValueStatistics,
+    by observer: any Observer
+  ) throws(Refusal) {
     let range: ClosedRange<Float>
-    do { range = try observer.range() } catch { throw error.at("value \(Refusal.quoted(name))") }
-    try set(Entry(name: name, low: range.lowerBound, high: range.upperBound, samples: observer.samples))
+    do { range = try observer.range(of: statistics) } catch {
+      throw error.at("value \(Refusal.quoted(name))")
+    }
+    try set(Entry(name: name, low: range.lowerBound, high: range.upperBound, samples: statistics.samples))
   }
 
   public init(from decoder: any Decoder) throws {

@@ -60,13 +60,16 @@ struct ConvertCommand: ParsableCommand {
     options.compress = compress
     options.threads = execution.threads
     let bar = ProgressBar("calibrating")
+    let layers = ProgressBar("mending layers")
     let report = try Converter.convert(input, to: output, options: options) { event in
       switch event {
       case .calibrated(let done, let total): bar.update(done, of: total)
+      case .mended(let done, let total): layers.update(done, of: total)
       case .text(let text): Output.error(text)
       }
     }
     bar.finish()
+    layers.finish()
     for warning in report.warnings { Output.error("warning: \(warning)") }
     for hint in report.hints { Output.error("hint: \(hint)") }
     if json { try Output.json(report) } else { Output.result(report.text) }
@@ -109,6 +112,14 @@ struct QuantizationFlags: ParsableArguments {
   )
   var calibrate: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Choose activation ranges from statistics that qconvert calibrate wrote.",
+      valueName: "stats.json"
+    )
+  )
+  var calibration: String?
+
   @Option(help: ArgumentHelp("Calibrate on at most this many samples, spread evenly.", valueName: "n"))
   var samples: Int?
 
@@ -132,12 +143,26 @@ struct QuantizationFlags: ParsableArguments {
   var alpha: Float?
 
   @Option(
+    help: ArgumentHelp("Share of the values that the percentile observer keeps.", valueName: "50...100")
+  )
+  var percentile: Double?
+
+  @OptionGroup var shaping: ShapingFlags
+
+  @Flag(help: "Move the means of outputs back to where they were in float; needs --calibrate.")
+  var biasCorrection = false
+
+  @Option(
     help: ArgumentHelp(
-      "ReLU6: clamp (exact), swap (plain ReLU, reports what exceeded 6), keep.",
-      valueName: "policy"
+      "How weights become integers: nearest, gptq (errors cancel on the samples), adaround (better, slower); the latter "
+        + "need --calibrate.",
+      valueName: "way"
     )
   )
-  var relu6: String = "clamp"
+  var rounding: String = ConvertOptions.roundingNames.first ?? ""
+
+  @Flag(help: "The same as --rounding adaround.")
+  var adaround = false
 
   @Option(
     help: ArgumentHelp(
@@ -152,11 +177,28 @@ struct QuantizationFlags: ParsableArguments {
 
   func validate() throws {
     if dynamic && calibrate != nil { throw ValidationError("--dynamic and --calibrate exclude each other") }
-    if precision != .int8 && (dynamic || calibrate != nil || granularity != nil) {
-      throw ValidationError("--dynamic, --calibrate, --per-channel and --per-tensor go with --int8")
+    if calibration != nil && dynamic {
+      throw ValidationError("--calibration and --dynamic exclude each other")
     }
-    if calibrate == nil && (samples != nil || observer != nil || alpha != nil) {
-      throw ValidationError("--samples, --observer and --alpha go with --calibrate")
+    if !ConvertOptions.roundingNames.contains(rounding) {
+      throw ValidationError("--rounding takes \(ConvertOptions.roundingNames.joined(separator: ", "))")
+    }
+    let recovers = biasCorrection || adaround || rounding != ConvertOptions.roundingNames.first
+    if recovers && (precision != .int8 || calibrate == nil) {
+      throw ValidationError("--bias-correction, --rounding and --adaround go with --int8 and --calibrate")
+    }
+    let isStatic = calibrate != nil || calibration != nil
+    if precision != .int8 && (dynamic || isStatic || granularity != nil) {
+      throw ValidationError(
+        "--dynamic, --calibrate, --calibration, --per-channel and --per-tensor go with --int8"
+      )
+    }
+    if calibrate == nil && samples != nil { throw ValidationError("--samples goes with --calibrate") }
+    if !isStatic && (observer != nil || alpha != nil || percentile != nil) {
+      throw ValidationError("--observer, --alpha and --percentile go with --calibrate or --calibration")
+    }
+    if let percentile, !(percentile > 50 && percentile <= 100) {
+      throw ValidationError("--percentile takes a number above 50, at most 100")
     }
     if let samples, samples < 1 { throw ValidationError("--samples takes 1 or more") }
     if let alpha, !(alpha > 0 && alpha <= 1) {
@@ -167,9 +209,6 @@ struct QuantizationFlags: ParsableArguments {
     }
     if Preset(rawValue: preset) == nil {
       throw ValidationError("--preset takes \(Preset.allCases.map(\.rawValue).joined(separator: ", "))")
-    }
-    if !ConvertOptions.relu6Names.contains(relu6) {
-      throw ValidationError("--relu6 takes \(ConvertOptions.relu6Names.joined(separator: ", "))")
     }
   }
 
@@ -185,8 +224,12 @@ struct QuantizationFlags: ParsableArguments {
     options.calibrationSamples = samples
     if let observer { options.observer = observer }
     if let alpha { options.alpha = alpha }
-    options.relu6 = relu6
+    if let percentile { options.percentile = percentile }
     options.preset = Preset(rawValue: preset) ?? .auto
+    options.correctsBias = biasCorrection
+    options.rounding = adaround ? "adaround" : rounding
+    options.calibration = try calibration.map(StatisticsFile.read)
+    shaping.apply(to: &options)
     options.allowsNonFinite = allowNonFinite
   }
 }

@@ -9,6 +9,7 @@ struct QConvertCommand: ParsableCommand {
     abstract: "Makes trained networks small and fast on a CPU, and shows that they still work.",
     usage: """
       qconvert IN OUT [--int8|--fp16|--fp32] [--per-channel|--per-tensor] [--calibrate DATA]
+      qconvert calibrate MODEL --data DATA -o STATS.json
       qconvert inspect FILE
       qconvert verify REFERENCE CANDIDATE [--data DATA]
       qconvert run MODEL --inputs IN.npz --outputs OUT.npz
@@ -37,7 +38,8 @@ struct QConvertCommand: ParsableCommand {
       """,
     version: QConvert.version,
     subcommands: [
-      ConvertCommand.self, InspectCommand.self, VerifyCommand.self, RunCommand.self, BenchCommand.self,
+      ConvertCommand.self, CalibrateCommand.self, InspectCommand.self, VerifyCommand.self, RunCommand.self,
+      BenchCommand.self,
     ],
     defaultSubcommand: ConvertCommand.self
   )

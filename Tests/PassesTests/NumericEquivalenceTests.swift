@@ -74,7 +74,7 @@ struct NumericEquivalenceTests {
 
   private func calibrate(_ graph: Graph, _ samples: [Tensor]) throws -> ActivationRanges {
     let targets = QuantizationTargets.activationValues(graph)
-    var observers = Dictionary(uniqueKeysWithValues: targets.map { ($0, MinMaxObserver()) })
+    var observers = Dictionary(uniqueKeysWithValues: targets.map { ($0, ValueStatistics()) })
     let session = try Session(graph, options: SessionOptions(executor: .reference))
     for sample in samples {
       _ = try session.run(["x": sample], observing: targets) { (id, tensor) throws(Refusal) in
@@ -83,7 +83,7 @@ struct NumericEquivalenceTests {
     }
     var ranges = ActivationRanges()
     for target in targets {
-      try ranges.set(graph[target].name, from: try #require(observers[target]))
+      try ranges.set(graph[target].name, of: try #require(observers[target]), by: MinMaxObserver())
     }
     return ranges
   }

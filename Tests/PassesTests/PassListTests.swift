@@ -1,5 +1,6 @@
 import BinaryIO
 import GraphIR
+import Quantization
 import TestSupport
 import Testing
 
@@ -10,7 +11,7 @@ struct PassListTests {
   @Test("every pass has a file of its own in one of the folders, and every file a pass")
   func files() {
     let folder = "\(packageFolder())/Sources/Passes"
-    let groups = ["Canonicalize", "Fold", "Fuse", "Quantize"]
+    let groups = ["Canonicalize", "Fold", "Fuse", "Quantize", "Recover"]
     let files = groups.flatMap { entries("\(folder)/\($0)") }.filter { $0 != "IntegerRegions.swift" }
     let names = PassList.all.map { pass in
       pass.name.split(separator: "-").map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined() + ".swift"
@@ -39,6 +40,8 @@ struct PassListTests {
         used.formUnion(Pipelines.quantize(options).passes.map(\.name))
       }
     }
+    let recovering = PassOptions(correctsBias: true, rounding: .gptq)
+    used.formUnion(Pipelines.recover(recovering).passes.map(\.name))
     #expect(used == Set(PassList.all.map(\.name)))
   }
 }

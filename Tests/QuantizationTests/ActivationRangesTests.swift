@@ -29,11 +29,13 @@ struct ActivationRangesTests {
   @Test("an observer without a range is refused by the value's name")
   func fromObserver() throws {
     var ranges = ActivationRanges()
-    var observer = MinMaxObserver()
-    let refusal = #expect(throws: Refusal.self) { try ranges.set("conv1", from: observer) }
+    var statistics = ValueStatistics()
+    let refusal = #expect(throws: Refusal.self) {
+      try ranges.set("conv1", of: statistics, by: MinMaxObserver())
+    }
     #expect(refusal?.description.contains("conv1") == true)
-    observer.observe([-1, 2].span)
-    try ranges.set("conv1", from: observer)
+    statistics.observe([-1, 2].span)
+    try ranges.set("conv1", of: statistics, by: MinMaxObserver())
     #expect(ranges["conv1"] == .init(name: "conv1", low: -1, high: 2, samples: 1))
   }
 }
