@@ -525,6 +525,6 @@ struct ConvertToFp16Tests {
     #expect(outcome.body.contains(#"%w.f32: f32[2, 2] = cast(%w) {to = "f32"}"#))
     #expect(outcome.body.contains("%a: f32[1, 2] = gemm(%x, %w.f32, %b.f32)"))
     #expect(outcome.body.contains("gemm(%m, %v)"))
-    #expect(outcome.remarks.map(\.kind) == [.warning, .missed])
+    #expect(outcome.remarks.map(\.kind) == [.applied, .warning])
   }
 }
