@@ -53,6 +53,9 @@ struct Rewriting {
     remarks = context.remarks
     graph.metadata[MetadataKey.scheme] = options.schemeText(preset)
     if let calibration { graph.metadata[MetadataKey.calibration] = calibration }
+    if preset == .transformer || options.showsRemarks, let text = graph.metadata[MetadataKey.preset] {
+      progress(.text("preset \(text)"))
+    }
     if options.showsRemarks { for remark in remarks { progress(.text(remark.description)) } }
   }
 
@@ -73,9 +76,7 @@ struct Rewriting {
     if chosen == .transformer, options.activations == .dynamic {
       context.options.activationGranularity = .perRow
     }
-    let text = "\(chosen.rawValue): \(reason)"
-    graph.metadata[MetadataKey.preset] = text
-    progress(.text("preset \(text)"))
+    graph.metadata[MetadataKey.preset] = "\(chosen.rawValue): \(reason)"
   }
 
   private mutating func step(_ pipeline: Pipeline, _ context: inout PassContext) throws(Refusal) {
