@@ -29,44 +29,135 @@ struct strides {
   size_t n, t, k;
 };
 
-// Element (t, k) of a column lies at depth `t * tap_depth + k` of its panel.
-static void pack(enum qk_dtype dtype, enum qk_source source_type, const void *source, size_t columns, size_t taps,
-                 size_t kc, struct strides strides, size_t tap_depth, size_t panel_bytes, size_t nr, float factor,
-                 void *packed, int32_t *sums) {
-  memset(packed, 0, panel_bytes * qk_ceil_div(columns, nr));
-  for (size_t n = 0; n < columns; n++) {
-    char *panel = (char *)packed + n / nr * panel_bytes;
-    const size_t j = n % nr;
-    int32_t sum = 0;
-    for (size_t t = 0; t < taps; t++) {
-      const size_t at = n * strides.n + t * strides.t, depth = t * tap_depth;
-      if (dtype == QK_F32) {
-        float *to = (float *)(void *)panel + depth * nr + j;
-        for (size_t k = 0; k < kc; k++) to[k * nr] = load_float(source_type, source, at + k * strides.k) * factor;
-        continue;
-      }
-      for (size_t k = 0; k < kc; k++) {
-        const int8_t value = ((const int8_t *)source)[at + k * strides.k];
-        panel[(depth + k) / 4 * nr * 4 + j * 4 + (depth + k) % 4] = value;
-        sum += value;
+struct source {
+  enum qk_source type;
+  const void *base;
+  struct strides strides;
+  float factor;
+};
+
+// Where a panel's elements go: element (t, k) of a column lies at depth `t * tap_depth + k`.
+struct panel {
+  size_t columns, taps, kc, tap_depth, nr;
+  char *base;
+};
+
+// Depth that is packed column by column before the next: long enough for reads of a column to run over several cache
+// lines, short enough for the part of the panel that all columns write to stay in the L1 or L2 cache.
+static size_t depth_of_block(size_t taps) { return taps >= 8 ? 64 : 512 / taps / 4 * 4; }
+
+static void pack_floats(struct source source, size_t first, struct panel panel) {
+  float *const base = (float *)(void *)panel.base;
+  const size_t block = depth_of_block(panel.taps);
+  for (size_t k0 = 0; k0 < panel.kc; k0 += block) {
+    const size_t k1 = qk_min(panel.kc, k0 + block);
+    for (size_t j = 0; j < panel.columns; j++) {
+      for (size_t t = 0; t < panel.taps; t++) {
+        const size_t at = (first + j) * source.strides.n + t * source.strides.t;
+        float *to = base + t * panel.tap_depth * panel.nr + j;
+        for (size_t k = k0; k < k1; k++) {
+          to[k * panel.nr] = load_float(source.type, source.base, at + k * source.strides.k) * source.factor;
+        }
       }
     }
-    if (dtype == QK_QU8) sums[n] = sum;
   }
+}
+
+static void pack_byte(const struct panel *panel, size_t depth, size_t j, int8_t value) {
+  panel->base[depth / 4 * panel->nr * 4 + j * 4 + depth % 4] = value;
+}
+
+// Packs depth k0 to k1 of one tap of one column, four bytes at a time where they come together.
+QK_INLINE void pack_run(const int8_t *from, size_t sk, size_t k0, size_t k1, size_t depth, size_t j,
+                        const struct panel *panel) {
+  size_t k = k0;
+  if ((depth + k0) % 4 == 0) {
+    const size_t step = panel->nr * 4;
+    char *to = panel->base + (depth + k0) / 4 * step + j * 4;
+    const uint8_t *at = (const uint8_t *)from + k0 * sk;
+    for (; k + 4 <= k1; k += 4, to += step, at += 4 * sk) {
+      uint32_t four;
+      if (sk == 1) {
+        memcpy(&four, at, 4);
+      } else {
+        four = (uint32_t)at[0] | (uint32_t)at[sk] << 8 | (uint32_t)at[2 * sk] << 16 | (uint32_t)at[3 * sk] << 24;
+      }
+      memcpy(to, &four, 4);
+    }
+  }
+  for (; k < k1; k++) pack_byte(panel, depth + k, j, from[k * sk]);
+}
+
+static void pack_bytes(struct source source, size_t first, struct panel panel) {
+  const size_t sk = source.strides.k;
+  const size_t block = depth_of_block(panel.taps);
+  for (size_t k0 = 0; k0 < panel.kc; k0 += block) {
+    const size_t k1 = qk_min(panel.kc, k0 + block);
+    for (size_t j = 0; j < panel.columns; j++) {
+      for (size_t t = 0; t < panel.taps; t++) {
+        const int8_t *from = (const int8_t *)source.base + (first + j) * source.strides.n + t * source.strides.t;
+        if (sk == 1) {
+          pack_run(from, 1, k0, k1, t * panel.tap_depth, j, &panel);
+        } else if (sk == 9) {
+          pack_run(from, 9, k0, k1, t * panel.tap_depth, j, &panel);
+        } else {
+          pack_run(from, sk, k0, k1, t * panel.tap_depth, j, &panel);
+        }
+      }
+    }
+  }
+}
+
+// Adds up each column over taps and depth, in the order of memory.
+static void add_columns(struct source source, size_t columns, size_t taps, size_t kc, int32_t *sums) {
+  const int8_t *base = source.base;
+  const struct strides s = source.strides;
+  memset(sums, 0, columns * sizeof(int32_t));
+  const bool is_dense = (s.k == 1 && s.t == kc) || (s.t == 1 && s.k == taps);
+  if (is_dense) {
+    for (size_t n = 0; n < columns; n++) {
+      int32_t sum = 0;
+      for (size_t i = 0; i < taps * kc; i++) sum += base[n * s.n + i];
+      sums[n] = sum;
+    }
+    return;
+  }
+  for (size_t t = 0; t < taps; t++) {
+    for (size_t k = 0; k < kc; k++) {
+      const int8_t *row = base + t * s.t + k * s.k;
+      for (size_t n = 0; n < columns; n++) sums[n] += row[n * s.n];
+    }
+  }
+}
+
+static void pack(enum qk_dtype dtype, struct source source, size_t columns, size_t taps, size_t kc, size_t tap_depth,
+                 size_t panel_bytes, size_t nr, void *packed, int32_t *sums) {
+  const bool has_gaps = dtype != QK_F32 && (tap_depth != kc || tap_depth * taps % 4 != 0);
+  for (size_t first = 0; first < columns; first += nr) {
+    const struct panel panel = {qk_min(nr, columns - first), taps, kc, tap_depth, nr,
+                                (char *)packed + first / nr * panel_bytes};
+    if (has_gaps || panel.columns < nr) memset(panel.base, 0, panel_bytes);
+    if (dtype == QK_F32) {
+      pack_floats(source, first, panel);
+    } else {
+      pack_bytes(source, first, panel);
+    }
+  }
+  if (dtype == QK_QU8) add_columns(source, columns, taps, kc, sums);
 }
 
 void qk_pack_weights(enum qk_dtype dtype, enum qk_source source_type, const void *source, size_t columns, size_t taps,
                      size_t kc, size_t sn, size_t st, size_t sk, size_t nr, float factor, void *packed, int32_t *sums) {
   const size_t tap_depth = dtype == QK_F32 ? kc : qk_round_up(kc, 4);
-  pack(dtype, source_type, source, columns, taps, kc, (struct strides){sn, st, sk}, tap_depth,
-       qk_panel_bytes(dtype, nr, kc, taps), nr, factor, packed, sums);
+  pack(dtype, (struct source){source_type, source, {sn, st, sk}, factor}, columns, taps, kc, tap_depth,
+       qk_panel_bytes(dtype, nr, kc, taps), nr, packed, sums);
 }
 
 void qk_pack_gathered_weights(enum qk_dtype dtype, enum qk_source source_type, const void *source, size_t columns,
                               size_t taps, size_t kc, size_t sn, size_t st, size_t sk, size_t nr, float factor,
                               void *packed, int32_t *sums) {
-  pack(dtype, source_type, source, columns, taps, kc, (struct strides){sn, st, sk}, kc,
-       qk_panel_bytes(dtype, nr, kc * taps, 1), nr, factor, packed, sums);
+  pack(dtype, (struct source){source_type, source, {sn, st, sk}, factor}, columns, taps, kc, kc,
+       qk_panel_bytes(dtype, nr, kc * taps, 1), nr, packed, sums);
 }
 
 size_t qk_dw_packed_bytes(enum qk_dtype dtype, size_t channels, size_t taps) {

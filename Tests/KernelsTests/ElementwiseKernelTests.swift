@@ -46,6 +46,47 @@ struct ElementwiseKernelTests {
     }
   }
 
+  @Test("quotients next to a half round as a division rounds them, whatever the scale")
+  func quantizeTies() throws {
+    var numbers = SplitMix64(seed: 29)
+    for _ in 0..<60 {
+      let exponent = numbers.int(30...220) << 23
+      let mantissa = numbers.pick([0, 1, 0x7F_FFFF, numbers.int(0...0x7F_FFFF)])
+      let scale = Float(bitPattern: UInt32(exponent | mantissa))
+      let zero = UInt8(numbers.int(0...255))
+      let x = (0..<1000).map { _ -> Float in
+        let product = (Float(numbers.int(-260...260)) + 0.5) * scale
+        let neighbour = Int(product.bitPattern) + numbers.int(-3...3)
+        return Float(bitPattern: UInt32(neighbour))
+      }
+      let expected = x.map { ElementwiseKernelTests.quantized($0, scale, zero) }
+      try forEachContext { context in
+        let bytes = try memory(x.count)
+        let input = try LinearKernelTests.buffer(x)
+        ElementwiseKernel.quantize(scale: scale, zeroPoint: zero, count: x.count, input, bytes, in: context)
+        #expect(bytes.read(x.count, as: UInt8.self) == expected, "\(context.instructionSet) \(scale)")
+      }
+    }
+  }
+
+  @Test("tables give the entry of every byte, in place or not, and write nothing else")
+  func tables() throws {
+    var numbers = SplitMix64(seed: 30)
+    for size in ElementwiseKernelTests.sizes + [31, 32, 33, 127, 129] {
+      let entries = numbers.bytes(256)
+      let x = size > 300 ? (0..<size).map { UInt8($0 % 256) } : numbers.bytes(size)
+      let expected = x.map { entries[Int($0)] }
+      try forEachContext { context in
+        let input = try LinearKernelTests.buffer(x)
+        let output = try memory(size + 64)
+        ElementwiseKernel.table(entries, count: size, input, output, in: context)
+        #expect(output.read(size + 64, as: UInt8.self) == expected + [UInt8](repeating: 0, count: 64))
+        ElementwiseKernel.table(entries, count: size, input, input, in: context)
+        #expect(input.read(size, as: UInt8.self) == expected, "\(context.instructionSet) \(size)")
+      }
+    }
+  }
+
   @Test("dynamic quantization ignores what is not finite and includes 0")
   func dynamicQuantize() throws {
     var numbers = SplitMix64(seed: 22)

@@ -220,6 +220,7 @@ void qk_transpose_run(size_t size, size_t batch, size_t channels, size_t pixels,
 
 void qk_copy_rows(size_t rows, size_t bytes, const void *in, size_t in_stride, void *out, size_t out_stride,
                   const uint8_t *table) {
+  const struct qk_vector_ops *ops = qk_vector_ops(qk_isa_best());
   for (size_t i = 0; i < rows; i++) {
     const uint8_t *from = (const uint8_t *)in + i * in_stride;
     uint8_t *to = (uint8_t *)out + i * out_stride;
@@ -227,7 +228,7 @@ void qk_copy_rows(size_t rows, size_t bytes, const void *in, size_t in_stride, v
       memcpy(to, from, bytes);
       continue;
     }
-    for (size_t j = 0; j < bytes; j++) to[j] = table[from[j]];
+    ops->table_u8(bytes, from, to, table);
   }
 }
 

@@ -1,5 +1,6 @@
 // The functions of struct qk_vector_ops in plain C, for the compiler to vectorise. Each file of this family includes
-// it once under its own target attribute and defines QK_VECTOR_NAME, QK_VECTOR_ISA and QK_VECTOR_TABLE.
+// it once under its own target attribute and defines QK_VECTOR_NAME, QK_VECTOR_ISA and QK_VECTOR_TABLE. It may define
+// QK_VECTOR_TABLE_U8 and QK_VECTOR_QUANTIZE_U8 (for scales from 2^-100 to 2^100) as functions of its own.
 //
 // No operation is contracted and none depends on the vector width, so every instruction set gives the same bytes.
 #include "../common.h"
@@ -145,13 +146,23 @@ static void activate(size_t n, const float *x, float *out, const struct qk_activ
   }
 }
 
-static void quantize_u8(size_t n, const float *x, uint8_t *out, float scale, uint8_t zero_point) {
+static void quantize_by_division(size_t n, const float *x, uint8_t *out, float scale, uint8_t zero_point) {
   const float lo = -(float)zero_point, hi = (float)(255 - zero_point);
   QK_EACH(i) {
     const float quotient = x[i] / scale;
     const float number = quotient != quotient ? 0.0f : quotient;
     out[i] = (uint8_t)(qk_rne(qk_clamp(number, lo, hi)) + zero_point);
   }
+}
+
+static void quantize_u8(size_t n, const float *x, uint8_t *out, float scale, uint8_t zero_point) {
+#ifdef QK_VECTOR_QUANTIZE_U8
+  if (scale >= 0x1p-100f && scale <= 0x1p100f) {
+    QK_VECTOR_QUANTIZE_U8(n, x, out, scale, zero_point);
+    return;
+  }
+#endif
+  quantize_by_division(n, x, out, scale, zero_point);
 }
 
 static void dequantize_u8(size_t n, const uint8_t *x, float *out, float scale, uint8_t zero_point) {
@@ -235,9 +246,12 @@ static void binary_f32_scalar(size_t n, const float *a, float b, float *out, enu
   }
 }
 
+#ifndef QK_VECTOR_TABLE_U8
+#define QK_VECTOR_TABLE_U8 table_u8
 static void table_u8(size_t n, const uint8_t *x, uint8_t *out, const uint8_t *table) {
   for (size_t i = 0; i < n; i++) out[i] = table[x[i]];
 }
+#endif
 
 static void max_f32(size_t n, const float *x, float *inout) {
   QK_EACH(i) inout[i] = inout[i] < x[i] || x[i] != x[i] ? x[i] : inout[i];
@@ -333,7 +347,7 @@ const struct qk_vector_ops QK_VECTOR_TABLE = {
     .binary_u8 = binary_u8,
     .binary_f32 = binary_f32,
     .binary_f32_scalar = binary_f32_scalar,
-    .table_u8 = table_u8,
+    .table_u8 = QK_VECTOR_TABLE_U8,
     .max_f32 = max_f32,
     .max_u8 = max_u8,
     .accumulate_f32 = accumulate_f32,
