@@ -152,12 +152,12 @@ enum VisionTransformer {
   private static func head(_ net: inout Network, _ x: Feature, _ shape: Shape) {
     var token = net.slice("token", x, 0..<1, axis: 1)
     token = net.reshape("token.flat", token, [0, shape.width])
-    if net.has("linear_head") {
+    if net.has("linear_head.weight") {
       let patches = net.slice("patches", x, shape.prefixCount..<shape.tokens, axis: 1)
       let both = net.concat("features", [token, net.tokenMean("patches.mean", patches)])
       let isJoined = net.depth("linear_head") != shape.width
       _ = net.classifier("linear_head", isJoined ? both : token)
-    } else if net.has("\(shape.prefix)head") {
+    } else if net.has("\(shape.prefix)head.weight") {
       _ = net.classifier("\(shape.prefix)head", token)
     }
   }

@@ -64,7 +64,11 @@ public enum Pipelines {
     case (.fp16, _): Pipeline(stages: [.once(.convertToFp16)])
     case (.int8, .none): Pipeline(stages: [.once(.quantizeWeights)])
     case (.int8, .dynamic):
-      Pipeline(stages: [.once(.insertDynamicQuant), .once(.quantizeWeights)])
+      Pipeline(
+        stages: [.once(.insertDynamicQuant), .once(.quantizeWeights)]
+          // after the weights: for what stayed f32, which is patch and word embeddings
+          + (options.activationGranularity == .perRow ? [.once(.convertToFp16)] : [])
+      )
     case (.int8, .static):
       Pipeline(stages: [
         .once(.insertQuantStubs),

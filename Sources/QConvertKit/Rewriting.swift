@@ -48,7 +48,7 @@ struct Rewriting {
       context.ranges = try ranges()
     }
     let float = graph
-    try step(Pipelines.quantize(options.passOptions), &context)
+    try step(Pipelines.quantize(context.options), &context)
     if options.precision == .int8, options.recovers { try recover(float, &context) }
     remarks = context.remarks
     graph.metadata[MetadataKey.scheme] = options.schemeText(preset)

@@ -51,7 +51,7 @@ struct RecognizeGeluTests {
     let nodes =
       cube + "%q = mul(%p, %cubic); %r = add(%x, %q); %s2 = mul(%r, %c); %t = tanh(%s2); %u = add(%t, %one);"
       + "%v = mul(%x, %u); %y = mul(%v, %half)"
-    #expect(try recognized(nodes) == "%y: f32[4] = gelu(%x) {tanh = true}\noutput %y")
+    #expect(try recognized(nodes) == "%y: f32[4] = gelu(%x) {tanh = 1}\noutput %y")
   }
 
   @Test(
@@ -161,8 +161,35 @@ struct TransformerLinearTests {
       }
       """
     )
-    #expect(outcome.body.contains("%a: f32[2, 3, 2] = gemm(%x, %w) {trans_b = true}"))
-    #expect(outcome.body.contains("%y: f32[2, 3, 2] = gemm(%a, %w) {trans_b = true}"))
+    #expect(outcome.body.contains("%a: f32[2, 3, 2] = gemm(%x, %w) {trans_b = 1}"))
+    #expect(outcome.body.contains("%y: f32[2, 3, 2] = gemm(%a, %w) {trans_b = 1}"))
+  }
+
+  @Test("beside rows of i8, convolutions stay float and tables become f16")
+  func embeddings() throws {
+    var options = PassOptions(activations: .dynamic)
+    options.activationGranularity = .perRow
+    var graph = try parse(
+      """
+      graph @net {
+        input %x: f32[1, 1, 2, 2]
+        input %ids: i64[3]
+        const %w: f32[2, 1, 1, 1] = [1, 2]
+        const %table: f32[600, 2] = \([Float](repeating: 0.5, count: 1200))
+        %c: f32[1, 2, 2, 2] = conv(%x, %w) {dilations = [1, 1], pads = [0, 0, 0, 0], strides = [1, 1]}
+        %e: f32[3, 2] = gather(%table, %ids)
+        output %c
+        output %e
+      }
+      """
+    )
+    var context = PassContext(options: options)
+    for pass in Pipelines.quantize(options).passes { _ = try pass.apply(to: &graph, &context) }
+    let table = try #require(graph.value(named: "table"))
+    let weight = try #require(graph.value(named: "w"))
+    #expect(graph[table].type.dtype == .float16)
+    #expect(graph[weight].type.dtype == .float16)
+    #expect(!graph.order.contains { graph[$0].op.name == "dynamic_quantize" })
   }
 
   @Test("rows get a range each where the granularity says so")
@@ -175,7 +202,7 @@ struct TransformerLinearTests {
       context: PassContext(options: options),
       isIdempotent: false
     )
-    #expect(outcome.body.contains("{per_row = true}"))
+    #expect(outcome.body.contains("{per_row = 1}"))
     let scale = try #require(outcome.graph.value(named: "x.scale"))
     #expect(outcome.graph[scale].type == TensorType(.float32, [.symbol("batch"), 3, 1]))
   }

@@ -12,6 +12,8 @@ extension Pass {
   ///
   /// All operands of linear operators are converted, and other constants of at least 1,024 elements.
   ///
+  /// Beside i8 weights, only weights that stayed f32 are converted, and tables that `gather` picks rows from.
+  ///
   /// Not applied (with a remark): to a constant with a value beyond 65,504, which would become infinite, or with NaN or
   /// infinity; to outputs of the graph. Values that become subnormal or 0 are counted in a remark.
   public static let convertToFp16 = Pass(
@@ -19,7 +21,8 @@ extension Pass {
     summary: "Store f32 constants as f16."
   ) { (graph, context) throws(Refusal) in
     var changed = false
-    for id in graph.valueIDs where isCandidate(id, graph) {
+    let isMixed = context.options.scheme == .int8 && context.options.activationGranularity == .perRow
+    for id in graph.valueIDs where isCandidate(id, graph) && (!isMixed || isTable(id, graph)) {
       if try convert(id, &graph, &context) { changed = true }
     }
     return changed
@@ -31,6 +34,15 @@ private func isCandidate(_ id: ValueID, _ graph: Graph) -> Bool {
     !graph.users(of: id).isEmpty
   else { return false }
   return tensor.count >= 1_024 || graph.users(of: id).allSatisfy { LinearNode(graph, $0) != nil }
+}
+
+/// Whether all users take a constant as a weight, or gather from it.
+private func isTable(_ id: ValueID, _ graph: Graph) -> Bool {
+  graph.users(of: id).allSatisfy { user in
+    if let linear = LinearNode(graph, user) { return linear.weight == id }
+    if case .gather = graph[user].op { return graph[user].inputs[0] == id }
+    return false
+  }
 }
 
 private func convert(

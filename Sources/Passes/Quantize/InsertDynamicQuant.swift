@@ -8,7 +8,8 @@ extension Pass {
   ///                                    %x.dq = dequantize_linear(%x.q, %x.scale, %x.zero_point)
   ///                                    %1 = conv(%x.dq, %w, %b)
   ///
-  /// With a granularity per row, the rows of a matrix product have a range each.
+  /// With a granularity per row, the rows of a matrix product have a range each, and convolutions stay in
+  /// float: in a transformer that is the patch embedding, half a percent of the weights that costs half a decibel.
   ///
   /// One quantizer serves all linear users of a value; other users keep the float value. The bias stays f32, since its scale
   /// is not known before.
@@ -26,8 +27,12 @@ extension Pass {
         context.missed(graph, id, reason)
         continue
       }
-      var quantizer = Quantizer(value: linear.data, perRow: false)
-      if context.options.activationGranularity == .perRow, linear.hasRows { quantizer.perRow = true }
+      guard !linear.staysFloat(context.options) else {
+        context.missed(graph, id, "it has no rows to quantize one by one")
+        continue
+      }
+      let perRow = context.options.activationGranularity == .perRow
+      let quantizer = Quantizer(value: linear.data, perRow: perRow)
       let data = widened[quantizer] ?? insert(quantizer, &graph)
       widened[quantizer] = data
       graph.setInputs([data] + graph[id].inputs.dropFirst(), of: id)
@@ -38,15 +43,16 @@ extension Pass {
 
 private struct Quantizer: Hashable {
   let value: ValueID
-  var perRow: Bool
+  let perRow: Bool
 }
 
 extension LinearNode {
-  /// Whether its data are rows that it multiplies with one matrix.
-  fileprivate var hasRows: Bool {
+  /// Whether it is left in float: a convolution where data are quantized per row.
+  func staysFloat(_ options: PassOptions) -> Bool {
+    guard options.activations == .dynamic, options.activationGranularity == .perRow else { return false }
     switch op {
-    case .gemm, .matMul: true
-    default: false
+    case .gemm, .matMul: return false
+    default: return true
     }
   }
 }

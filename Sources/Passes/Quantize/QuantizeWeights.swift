@@ -21,7 +21,9 @@ extension Pass {
   ) { (graph, context) throws(Refusal) in
     var changed = false
     for id in graph.order {
-      guard let linear = LinearNode(graph, id), linear.constantWeight(graph) != nil else { continue }
+      guard let linear = LinearNode(graph, id), linear.constantWeight(graph) != nil,
+        !linear.staysFloat(context.options)
+      else { continue }
       do throws(Refusal) {
         if try quantize(linear.weight, &graph, &context) { changed = true }
       } catch {
