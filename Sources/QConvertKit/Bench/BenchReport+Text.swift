@@ -68,9 +68,9 @@ extension BenchReport {
     let header = ["step", "result", "kernel", "as", "ms", "%", "GOP/s"]
     let rows = profile.map { step in
       [
-        shortened(step.step, 28), Refusal.printable(step.op), shortened(step.kernel, 24),
-        decimals(step.ms, 3),
-        "\(decimals(100 * step.share, 1)) %", step.gops.map { decimals($0, 1) } ?? "",
+        shortened(step.step, 26), shortened(step.shape.map { "\($0)" }.joined(separator: "x"), 15),
+        shortened(step.kernel, 22), step.arithmetic, decimals(step.ms, step.ms >= 100 ? 1 : 3),
+        decimals(100 * step.share, 1), step.gops.map { decimals($0, 1) } ?? "",
       ]
     }
     let whole = profile.map(\.ms).reduce(0, +)
