@@ -49,16 +49,9 @@ struct CalibrateCommand: ParsableCommand {
   )
   var disabledPasses: [String] = []
 
-  @Option(
-    help: ArgumentHelp("Architecture of a bare checkpoint, if it is not recognised.", valueName: "name")
-  )
-  var arch: String?
-
-  @Option(help: ArgumentHelp("Threads; all processors unless given.", valueName: "n"))
-  var threads: Int?
+  @OptionGroup var execution: ExecutionOptions
 
   func validate() throws {
-    if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024") }
     if let samples, samples < 1 { throw ValidationError("--samples takes 1 or more") }
     if let shard, CalibrationShard(shard) == nil {
       throw ValidationError("--shard takes i/n with 1 <= i <= n")
@@ -89,9 +82,9 @@ struct CalibrateCommand: ParsableCommand {
     options.calibrationData = data
     options.calibrationSamples = samples
     options.preprocessing = preprocessing.text
-    options.architecture = arch
+    options.architecture = execution.arch
     options.disabledPasses = disabledPasses
-    options.threads = threads
+    options.threads = execution.threads
     shaping.apply(to: &options)
     let bar = ProgressBar("calibrating")
     let statistics = try Converter.calibrate(
