@@ -36,11 +36,15 @@ struct source {
   float factor;
 };
 
-// Where a panel's elements go: element (t, k) of a column lies at depth `t * tap_depth + k`.
+// Where a panel's elements go: the depth of `run` neighbouring taps lies together, that of a run starts at `run_depth`.
 struct panel {
-  size_t columns, taps, kc, tap_depth, nr;
+  size_t columns, taps, kc, run, run_depth, nr;
   char *base;
 };
+
+static size_t first_depth(const struct panel *panel, size_t tap) {
+  return tap / panel->run * panel->run_depth + tap % panel->run * panel->kc;
+}
 
 // Depth that is packed column by column before the next: long enough for reads of a column to run over several cache
 // lines, short enough for the part of the panel that all columns write to stay in the L1 or L2 cache.
@@ -54,7 +58,7 @@ static void pack_floats(struct source source, size_t first, struct panel panel) 
     for (size_t j = 0; j < panel.columns; j++) {
       for (size_t t = 0; t < panel.taps; t++) {
         const size_t at = (first + j) * source.strides.n + t * source.strides.t;
-        float *to = base + t * panel.tap_depth * panel.nr + j;
+        float *to = base + first_depth(&panel, t) * panel.nr + j;
         for (size_t k = k0; k < k1; k++) {
           to[k * panel.nr] = load_float(source.type, source.base, at + k * source.strides.k) * source.factor;
         }
@@ -96,12 +100,13 @@ static void pack_bytes(struct source source, size_t first, struct panel panel) {
     for (size_t j = 0; j < panel.columns; j++) {
       for (size_t t = 0; t < panel.taps; t++) {
         const int8_t *from = (const int8_t *)source.base + (first + j) * source.strides.n + t * source.strides.t;
+        const size_t depth = first_depth(&panel, t);
         if (sk == 1) {
-          pack_run(from, 1, k0, k1, t * panel.tap_depth, j, &panel);
+          pack_run(from, 1, k0, k1, depth, j, &panel);
         } else if (sk == 9) {
-          pack_run(from, 9, k0, k1, t * panel.tap_depth, j, &panel);
+          pack_run(from, 9, k0, k1, depth, j, &panel);
         } else {
-          pack_run(from, sk, k0, k1, t * panel.tap_depth, j, &panel);
+          pack_run(from, sk, k0, k1, depth, j, &panel);
         }
       }
     }
@@ -130,11 +135,15 @@ static void add_columns(struct source source, size_t columns, size_t taps, size_
   }
 }
 
-static void pack(enum qk_dtype dtype, struct source source, size_t columns, size_t taps, size_t kc, size_t tap_depth,
-                 size_t panel_bytes, size_t nr, void *packed, int32_t *sums) {
-  const bool has_gaps = dtype != QK_F32 && (tap_depth != kc || tap_depth * taps % 4 != 0);
+void qk_pack_weights(enum qk_dtype dtype, enum qk_source source_type, const void *from, size_t columns, size_t taps,
+                     size_t run, size_t kc, size_t sn, size_t st, size_t sk, size_t nr, float factor, void *packed,
+                     int32_t *sums) {
+  const struct source source = {source_type, from, {sn, st, sk}, factor};
+  const size_t run_depth = dtype == QK_F32 ? run * kc : qk_round_up(run * kc, 4);
+  const size_t panel_bytes = qk_panel_bytes(dtype, nr, run * kc, taps / run);
+  const bool has_gaps = run_depth != run * kc;
   for (size_t first = 0; first < columns; first += nr) {
-    const struct panel panel = {qk_min(nr, columns - first), taps, kc, tap_depth, nr,
+    const struct panel panel = {qk_min(nr, columns - first), taps, kc, run, run_depth, nr,
                                 (char *)packed + first / nr * panel_bytes};
     if (has_gaps || panel.columns < nr) memset(panel.base, 0, panel_bytes);
     if (dtype == QK_F32) {
@@ -144,20 +153,6 @@ static void pack(enum qk_dtype dtype, struct source source, size_t columns, size
     }
   }
   if (dtype == QK_QU8) add_columns(source, columns, taps, kc, sums);
-}
-
-void qk_pack_weights(enum qk_dtype dtype, enum qk_source source_type, const void *source, size_t columns, size_t taps,
-                     size_t kc, size_t sn, size_t st, size_t sk, size_t nr, float factor, void *packed, int32_t *sums) {
-  const size_t tap_depth = dtype == QK_F32 ? kc : qk_round_up(kc, 4);
-  pack(dtype, (struct source){source_type, source, {sn, st, sk}, factor}, columns, taps, kc, tap_depth,
-       qk_panel_bytes(dtype, nr, kc, taps), nr, packed, sums);
-}
-
-void qk_pack_gathered_weights(enum qk_dtype dtype, enum qk_source source_type, const void *source, size_t columns,
-                              size_t taps, size_t kc, size_t sn, size_t st, size_t sk, size_t nr, float factor,
-                              void *packed, int32_t *sums) {
-  pack(dtype, (struct source){source_type, source, {sn, st, sk}, factor}, columns, taps, kc, kc,
-       qk_panel_bytes(dtype, nr, kc * taps, 1), nr, packed, sums);
 }
 
 size_t qk_dw_packed_bytes(enum qk_dtype dtype, size_t channels, size_t taps) {
@@ -182,5 +177,28 @@ void qk_dw_pack(enum qk_dtype dtype, enum qk_source source_type, const void *sou
       }
     }
     if (dtype == QK_QU8) sums[c] = sum;
+  }
+}
+
+size_t qk_dwrow_packed_bytes(size_t channels, size_t kh, size_t kw) {
+  return qk_round_up(channels, 64) * kw * qk_round_up(kh, 4);
+}
+
+void qk_dwrow_pack(const void *source, size_t channels, size_t kh, size_t kw, size_t sc, size_t st, void *packed,
+                   int32_t *sums) {
+  const size_t quads = qk_ceil_div(kh, 4);
+  memset(packed, 0, qk_dwrow_packed_bytes(channels, kh, kw));
+  for (size_t c = 0; c < channels; c++) {
+    const size_t group = c % 64 / 16, vector = c % 16 / 4, element = c % 4;
+    int32_t sum = 0;
+    for (size_t y = 0; y < kh; y++) {
+      for (size_t x = 0; x < kw; x++) {
+        const int8_t value = ((const int8_t *)source)[c * sc + (y * kw + x) * st];
+        const size_t column = (c / 64 * kw + x) * quads + y / 4;
+        ((int8_t *)packed)[column * 256 + vector * 64 + group * 16 + element * 4 + y % 4] = value;
+        sum += value;
+      }
+    }
+    sums[c] = sum;
   }
 }

@@ -18,6 +18,16 @@ static const struct qk_dwconv_ukernel qk_qu8_dwconv_ukernels[] = {
 #include "qu8-dwconv/qu8-dwconv.inc"
 };
 #undef QK_UKERNEL
+#define QK_UKERNEL(ISA, FUNCTION, KH, KW, S) {#FUNCTION, QK_ISA_##ISA, FUNCTION, KH, KW, S},
+static const struct qk_dwrow_ukernel qk_f32_dwrow_ukernels[] = {
+#include "f32-dwrow/f32-dwrow.inc"
+    {NULL, QK_ISA_PORTABLE, NULL, 0, 0, 0}, // a table must not be empty
+};
+static const struct qk_dwrow_ukernel qk_qu8_dwrow_ukernels[] = {
+#include "qu8-dwrow/qu8-dwrow.inc"
+    {NULL, QK_ISA_PORTABLE, NULL, 0, 0, 0},
+};
+#undef QK_UKERNEL
 
 #define QK_COUNT(ARRAY) (sizeof(ARRAY) / sizeof(ARRAY[0]))
 
@@ -45,13 +55,17 @@ static enum qk_isa served_isa(struct igemm_table table, enum qk_isa isa) {
   return served;
 }
 
-size_t qk_igemm_panel_width(enum qk_dtype dtype, enum qk_isa isa, size_t columns) {
+// Panels are read once per block of rows, which should not go past the L2 cache.
+#define PANEL_BYTES (768 * 1024)
+
+size_t qk_igemm_panel_width(enum qk_dtype dtype, enum qk_isa isa, size_t columns, size_t depth) {
   const struct igemm_table table = igemm_table(dtype);
   const enum qk_isa served = served_isa(table, isa);
   size_t best = 0, best_cost = 0;
   for (size_t i = 0; i < table.count; i++) {
     const size_t nr = table.entries[i].nr;
     if (table.entries[i].isa != served) continue;
+    if (best != 0 && nr > best && qk_panel_bytes(dtype, nr, depth, 1) > PANEL_BYTES) continue;
     // Narrow panels read activations more often: a panel costs its width and 4 columns more.
     const size_t cost = qk_ceil_div(columns, nr) * (nr + 4);
     if (best == 0 || cost < best_cost || (cost == best_cost && nr > best)) {
@@ -85,6 +99,23 @@ const struct qk_dwconv_ukernel *qk_dwconv_ukernel(enum qk_dtype dtype, enum qk_i
   const struct qk_dwconv_ukernel *entries = qk_dwconv_table(dtype, &count), *best = &entries[0];
   for (size_t i = 0; i < count; i++) {
     if (entries[i].isa <= isa && entries[i].isa >= best->isa) best = &entries[i];
+  }
+  return best;
+}
+
+const struct qk_dwrow_ukernel *qk_dwrow_table(enum qk_dtype dtype, size_t *count) {
+  *count = (dtype == QK_F32 ? QK_COUNT(qk_f32_dwrow_ukernels) : QK_COUNT(qk_qu8_dwrow_ukernels)) - 1;
+  return dtype == QK_F32 ? qk_f32_dwrow_ukernels : qk_qu8_dwrow_ukernels;
+}
+
+const struct qk_dwrow_ukernel *qk_dwrow_ukernel(enum qk_dtype dtype, enum qk_isa isa, size_t kh, size_t kw,
+                                                size_t stride, size_t dilation) {
+  size_t count;
+  const struct qk_dwrow_ukernel *entries = qk_dwrow_table(dtype, &count), *best = NULL;
+  for (size_t i = 0; i < count && dilation == 1; i++) {
+    const struct qk_dwrow_ukernel *entry = &entries[i];
+    if (entry->isa > isa || entry->kh != kh || entry->kw != kw || entry->stride != stride) continue;
+    if (best == NULL || entry->isa > best->isa) best = entry;
   }
   return best;
 }

@@ -9,9 +9,40 @@
 
 QK_INLINE __mmask16 qk_mask16(size_t count) { return count >= 16 ? 0xFFFF : (__mmask16)((1u << count) - 1); }
 
-// Stores the columns in `mask` of one row; `at` is the first column's index in the tail's arrays and the row.
-QK_INLINE void qk_tail16(__m512i acc, size_t at, __mmask16 mask, void *row, const struct qk_tail *tail) {
-  const __m512i sum = _mm512_add_epi32(acc, _mm512_loadu_si512(tail->start + at));
+// What turns sums that include the start into bytes.
+struct qk_requantize64 {
+  bool bounds_floats; // a product may exceed the integers
+  __m512 hi;
+  __m512i zero_point, lowest, highest;
+};
+
+QK_INLINE struct qk_requantize64 qk_requantize64(const struct qk_tail *tail) {
+  return (struct qk_requantize64){!tail->scales_below_1, _mm512_set1_ps(tail->hi),
+                                  _mm512_set1_epi16((short)tail->zero_point),
+                                  _mm512_set1_epi8((char)((int)tail->lo + tail->zero_point)),
+                                  _mm512_set1_epi8((char)((int)tail->hi + tail->zero_point))};
+}
+
+// 16 sums as integers before the zero point is added. Too low a product converts to the lowest integer, which the bytes
+// saturate to; too high a one does so, too, and needs its bound here.
+QK_INLINE __m512i qk_scaled16(__m512i sum, __m512 scale, const struct qk_requantize64 *to) {
+  __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale);
+  if (to->bounds_floats) product = _mm512_min_ps(to->hi, product);
+  return _mm512_cvtps_epi32(product);
+}
+
+// The bytes of 64 such integers: each 128-bit lane holds 4 of v0, 4 of v1, 4 of v2, 4 of v3.
+QK_INLINE __m512i qk_bytes64(__m512i v0, __m512i v1, __m512i v2, __m512i v3, const struct qk_requantize64 *to) {
+  const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(v0, v1), to->zero_point);
+  const __m512i high = _mm512_adds_epi16(_mm512_packs_epi32(v2, v3), to->zero_point);
+  return _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(low, high), to->lowest), to->highest);
+}
+
+QK_INLINE __mmask64 qk_mask64(size_t count) { return count >= 64 ? ~0ull : (1ull << count) - 1; }
+
+// Stores the columns in `mask` of one row of sums that include the start; `at` is the first column's index in the
+// tail's arrays and the row.
+QK_INLINE void qk_finish16(__m512i sum, size_t at, __mmask16 mask, void *row, const struct qk_tail *tail) {
   const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(tail->scale + at));
   const __m512 lo = _mm512_set1_ps(tail->lo), hi = _mm512_set1_ps(tail->hi);
   if (tail->kind == QK_TAIL_REQUANTIZE) {
@@ -24,6 +55,11 @@ QK_INLINE void qk_tail16(__m512i acc, size_t at, __mmask16 mask, void *row, cons
     const __m512 v = _mm512_add_ps(product, _mm512_loadu_ps(tail->bias + at));
     _mm512_mask_storeu_ps((float *)row + at, mask, _mm512_min_ps(hi, _mm512_max_ps(lo, v)));
   }
+}
+
+// The same for sums without the start.
+QK_INLINE void qk_tail16(__m512i acc, size_t at, __mmask16 mask, void *row, const struct qk_tail *tail) {
+  qk_finish16(_mm512_add_epi32(acc, _mm512_loadu_si512(tail->start + at)), at, mask, row, tail);
 }
 
 #pragma clang attribute pop

@@ -16,3 +16,8 @@
 #include "f32-dwconv/f32-dwconv.inc"
 #include "qu8-dwconv/qu8-dwconv.inc"
 #undef QK_UKERNEL
+
+#define QK_UKERNEL(ISA, FUNCTION, KH, KW, S) void FUNCTION(const struct qk_dwrow *row, const struct qk_tail *tail);
+#include "f32-dwrow/f32-dwrow.inc"
+#include "qu8-dwrow/qu8-dwrow.inc"
+#undef QK_UKERNEL

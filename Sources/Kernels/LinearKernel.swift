@@ -98,7 +98,8 @@ package enum LinearOutput: Sendable {
     unsafe conv.depthwise = shape.isDepthwise
     unsafe conv.nr = weights.panelWidth
     unsafe conv.packed_n = weights.groupWidth
-    unsafe conv.im2col = weights.isGathered
+    unsafe conv.run = weights.run
+    unsafe conv.row_kernel = PackedWeights.rowKernel(shape, weights.dtype, weights.instructionSet)
     unsafe conv.in_stride = shape.groups * shape.inputChannels * (weights.isFloat ? 4 : 1)
     if case .dynamic = output { isDynamic = true } else { isDynamic = false }
     guard let channels = Memory(count: weights.paddedChannels * 4 * Array.allCases.count) else { return nil }
@@ -162,6 +163,7 @@ package enum LinearOutput: Sendable {
       unsafe conv.out_size = 1
       setStart(bias, inputZeroPoint)
       spread(multipliers, .scale)
+      unsafe tail.scales_below_1 = multipliers.allSatisfy { $0 < 1 }
       unsafe (tail.lo, tail.hi) = clamp.bounds
       unsafe tail.zero_point = Int32(clamp.zeroPoint)
     case .real(let bias, let inputZeroPoint, let scales, let realBias, let function, let quantized):

@@ -13,8 +13,8 @@ internal import CKernels
   let groupWidth: Int
   /// Output channels of all groups with their padding.
   let paddedChannels: Int
-  /// Whether rows are gathered before the product.
-  let isGathered: Bool
+  /// Neighbouring taps that are packed as one.
+  let run: Int
   private let groups: Int
   private let outputChannels: Int
   private let inputChannels: Int
@@ -39,45 +39,36 @@ internal import CKernels
     inputChannels = shape.inputChannels
     taps = shape.taps
     isDepthwise = shape.isDepthwise
-    panelWidth = qk_igemm_panel_width(dtype, instructionSet.value, shape.outputChannels)
+    panelWidth = qk_igemm_panel_width(
+      dtype,
+      instructionSet.value,
+      shape.outputChannels,
+      shape.inputChannels * shape.taps
+    )
     groupWidth = (shape.outputChannels + panelWidth - 1) / panelWidth * panelWidth
     paddedChannels = isDepthwise ? (shape.groups + 63) / 64 * 64 : shape.groups * groupWidth
-    isGathered = !isDepthwise && qk_conv_wants_im2col(dtype, shape.inputChannels, shape.taps)
+    run = isDepthwise ? 1 : qk_conv_run_length(dtype, shape.inputChannels, shape.kernelWidth)
     var sums = [Int32](repeating: 0, count: paddedChannels)
-    guard !isDepthwise else {
-      guard let memory = Memory(count: qk_dw_packed_bytes(dtype, shape.groups, shape.taps)) else {
-        return nil
-      }
-      unsafe qk_dw_pack(
-        dtype,
-        source.type,
-        source.base,
-        shape.groups,
-        shape.taps,
-        source.outputStride,
-        source.tapStride,
-        memory.buffer.pointer(0),
-        &sums
-      )
+    if isDepthwise {
+      guard let memory = PackedWeights.packDepthwise(shape, source, instructionSet, &sums) else { return nil }
       self.memory = memory
       self.sums = sums
       return
     }
-    let depth = isGathered ? shape.inputChannels * shape.taps : shape.inputChannels
-    let panelBytes = qk_panel_bytes(dtype, panelWidth, depth, isGathered ? 1 : shape.taps)
+    let panelBytes = qk_panel_bytes(dtype, panelWidth, shape.inputChannels * run, shape.taps / run)
     let groupBytes = groupWidth / panelWidth * panelBytes
     guard let memory = Memory(count: shape.groups * groupBytes) else { return nil }
-    let pack = unsafe isGathered ? qk_pack_gathered_weights : qk_pack_weights
     for group in 0..<shape.groups {
       let first = unsafe source.base + group * shape.outputChannels * source.outputStride * source.elementSize
       let target = unsafe memory.buffer.pointer(0) + group * groupBytes
       var groupSums = [Int32](repeating: 0, count: groupWidth)
-      unsafe pack(
+      unsafe qk_pack_weights(
         dtype,
         source.type,
         first,
         shape.outputChannels,
         shape.taps,
+        run,
         shape.inputChannels,
         source.outputStride,
         source.tapStride,
@@ -91,6 +82,54 @@ internal import CKernels
     }
     self.memory = memory
     self.sums = sums
+  }
+
+  /// The kernel for whole rows that weights of a depthwise convolution are packed for, nil where there is none.
+  static func rowKernel(
+    _ shape: LinearShape,
+    _ dtype: qk_dtype,
+    _ set: InstructionSet
+  ) -> UnsafePointer<qk_dwrow_ukernel>? {
+    guard shape.isDepthwise, shape.strideX == shape.strideY else { return nil }
+    return unsafe qk_dwrow_ukernel(
+      dtype,
+      set.value,
+      shape.kernelHeight,
+      shape.kernelWidth,
+      shape.strideX,
+      shape.dilationX
+    )
+  }
+
+  private static func packDepthwise(
+    _ shape: LinearShape,
+    _ source: WeightSource,
+    _ set: InstructionSet,
+    _ sums: inout [Int32]
+  ) -> Memory? {
+    let (kh, kw) = (shape.kernelHeight, shape.kernelWidth)
+    let (channel, tap) = (source.outputStride, source.tapStride)
+    let dtype = source.element == .int8 ? QK_QU8 : QK_F32
+    if dtype == QK_QU8, unsafe rowKernel(shape, dtype, set) != nil {
+      guard let memory = Memory(count: qk_dwrow_packed_bytes(shape.groups, kh, kw)) else { return nil }
+      let packed = unsafe memory.buffer.pointer(0)
+      unsafe qk_dwrow_pack(source.base, shape.groups, kh, kw, channel, tap, packed, &sums)
+      return memory
+    }
+    guard let memory = Memory(count: qk_dw_packed_bytes(dtype, shape.groups, shape.taps)) else { return nil }
+    let packed = unsafe memory.buffer.pointer(0)
+    unsafe qk_dw_pack(
+      dtype,
+      source.type,
+      source.base,
+      shape.groups,
+      shape.taps,
+      channel,
+      tap,
+      packed,
+      &sums
+    )
+    return memory
   }
 
   /// Bytes of packed weights.

@@ -151,6 +151,7 @@ struct MicrokernelTests {
       w,
       size.cols,
       size.taps,
+      1,
       size.kc,
       size.taps * size.kc,
       size.kc,
@@ -329,6 +330,199 @@ struct MicrokernelTests {
   }
 }
 
+/// Kernels for whole rows of a depthwise convolution against plain loops.
+@Suite("depthwise row microkernels")
+struct DepthwiseRowTests {
+  /// An input line of `width` pixels and an output line, by their extents.
+  private struct Case {
+    var channels: Int
+    var width: Int
+    var padLeft: Int
+    var outputWidth: Int
+  }
+
+  private static func kernels(_ dtype: qk_dtype) -> [qk_dwrow_ukernel] {
+    var count = 0
+    let table = unsafe qk_dwrow_table(dtype, &count)
+    return unsafe UnsafeBufferPointer(start: table, count: count).filter { unsafe qk_isa_available($0.isa) }
+  }
+
+  @Test("sums are those of plain loops, bit for bit, at the edges and for lines in the padding")
+  func rows() {
+    var numbers = SplitMix64(seed: 5)
+    let kernels = unsafe DepthwiseRowTests.kernels(QK_QU8)
+    for index in unsafe kernels.indices {
+      let kernel = unsafe kernels[index]
+      for (channels, width, padLeft, outputWidth) in [
+        (1, 1, 1, 1), (64, 5, 1, 5), (65, 2, 2, 4), (100, 9, 0, 3), (130, 4, 1, 2), (16, 12, 2, 7),
+      ] {
+        let size = Case(channels: channels, width: width, padLeft: padLeft, outputWidth: outputWidth)
+        for missing in [nil, 0, Int(unsafe kernel.kh) - 1] {
+          unsafe check(kernel, size, missing, &numbers)
+        }
+      }
+    }
+  }
+
+  @Test("float sums agree with sums in f64")
+  func floatRows() {
+    var numbers = SplitMix64(seed: 6)
+    let kernels = unsafe DepthwiseRowTests.kernels(QK_F32)
+    for index in unsafe kernels.indices {
+      let kernel = unsafe kernels[index]
+      let (kh, kw, stride) = unsafe (Int(kernel.kh), Int(kernel.kw), Int(kernel.stride))
+      for (channels, width, padLeft, outputWidth) in [
+        (1, 3, 1, 2), (33, 5, 2, 4), (64, 2, 1, 1), (50, 9, 0, 3),
+      ] {
+        let size = Case(channels: channels, width: width, padLeft: padLeft, outputWidth: outputWidth)
+        let x = (0..<kh).map { _ in numbers.floats(width * channels) + [Float](repeating: .nan, count: 64) }
+        let padding = [Float](repeating: 0, count: channels + 64)
+        // One weight per tap and channel, in the order of qk_dw_pack.
+        let w = numbers.floats(kh * kw * channels)
+        let bias = numbers.floats(channels + 64)
+        let got = unsafe w.withUnsafeBytes { weights in
+          unsafe call(kernel, size, x, kh - 1, padding, weights.baseAddress, of: Float.self) { tail, call in
+            unsafe bias.withUnsafeBufferPointer { bias in
+              unsafe tail.pointee.kind = QK_TAIL_F32
+              unsafe tail.pointee.bias = bias.baseAddress
+              unsafe (tail.pointee.lo, tail.pointee.hi) = (-0.5, .infinity)
+              call()
+            }
+          }
+        }
+        for o in 0..<outputWidth {
+          for c in 0..<channels {
+            var sum = Double(bias[c])
+            for y in 0..<kh - 1 {
+              for k in 0..<kw {
+                let at = o * stride - padLeft + k
+                guard at >= 0, at < width else { continue }
+                sum += Double(x[y][at * channels + c]) * Double(w[(y * kw + k) * channels + c])
+              }
+            }
+            #expect(abs(Double(got[o * channels + c]) - max(sum, -0.5)) < 1e-5, "\(size) at \(o), \(c)")
+          }
+        }
+      }
+    }
+  }
+
+  private func check(
+    _ kernel: qk_dwrow_ukernel,
+    _ size: Case,
+    _ missing: Int?,
+    _ numbers: inout SplitMix64
+  ) {
+    let (kh, kw, stride) = unsafe (Int(kernel.kh), Int(kernel.kw), Int(kernel.stride))
+    let x = (0..<kh).map { _ in numbers.bytes(size.width * size.channels) + [UInt8](repeating: 9, count: 64) }
+    let padding = [UInt8](repeating: 77, count: size.channels + 64)
+    let w = numbers.signedBytes(size.channels * kh * kw)
+    let tails = IntegerTail((size.channels + 63) / 64 * 64, &numbers)
+    let bytes = unsafe run(kernel, size, x, missing, padding, w, tails, tails.setRequantize, of: UInt8.self)
+    let floats = unsafe run(kernel, size, x, missing, padding, w, tails, tails.setDequantize, of: Float.self)
+    let name = unsafe String(cString: kernel.name)
+    for o in 0..<size.outputWidth {
+      for c in 0..<size.channels {
+        var sum: Int32 = 0
+        for y in 0..<kh {
+          for k in 0..<kw {
+            let at = o * stride - size.padLeft + k
+            let isInside = at >= 0 && at < size.width && y != missing
+            sum += Int32(isInside ? x[y][at * size.channels + c] : 77) * Int32(w[c * kh * kw + y * kw + k])
+          }
+        }
+        let at = o * size.channels + c
+        #expect(
+          bytes[at] == tails.requantized(sum, c),
+          "\(name) \(size) without \(missing ?? -1) at \(o), \(c)"
+        )
+        #expect(
+          floats[at] == tails.dequantized(sum, c),
+          "\(name) \(size) without \(missing ?? -1) at \(o), \(c)"
+        )
+      }
+    }
+  }
+
+  private func run<Y: BitwiseCopyable & Numeric>(
+    _ kernel: qk_dwrow_ukernel,
+    _ size: Case,
+    _ x: [[UInt8]],
+    _ missing: Int?,
+    _ padding: [UInt8],
+    _ w: [Int8],
+    _ tails: IntegerTail,
+    _ setTail: (UnsafeMutablePointer<qk_tail>) -> Void,
+    of type: Y.Type
+  ) -> [Y] {
+    let (kh, kw) = unsafe (Int(kernel.kh), Int(kernel.kw))
+    let packed = UnsafeMutableRawPointer.allocate(
+      byteCount: qk_dwrow_packed_bytes(size.channels, kh, kw),
+      alignment: 64
+    )
+    defer { unsafe packed.deallocate() }
+    var sums = [Int32](repeating: 0, count: size.channels)
+    unsafe qk_dwrow_pack(w, size.channels, kh, kw, kh * kw, 1, packed, &sums)
+    return unsafe call(kernel, size, x, missing, padding, packed, of: Y.self) { tail, call in
+      unsafe tails.start.withUnsafeBufferPointer { start in
+        unsafe tails.scale.withUnsafeBufferPointer { scale in
+          unsafe tails.bias.withUnsafeBufferPointer { bias in
+            unsafe setTail(tail)
+            unsafe tail.pointee.start = start.baseAddress
+            unsafe tail.pointee.scale = scale.baseAddress
+            unsafe tail.pointee.bias = bias.baseAddress
+            call()
+          }
+        }
+      }
+    }
+  }
+
+  /// Calls a kernel for one row; `prepare` sets the tail's arrays and calls its second argument while they live.
+  private func call<X: BitwiseCopyable, Y: BitwiseCopyable & Numeric>(
+    _ kernel: qk_dwrow_ukernel,
+    _ size: Case,
+    _ x: [[X]],
+    _ missing: Int?,
+    _ padding: [X],
+    _ weights: UnsafeRawPointer?,
+    of type: Y.Type,
+    _ prepare: (UnsafeMutablePointer<qk_tail>, () -> Void) -> Void
+  ) -> [Y] {
+    var result = [Y](repeating: 0, count: size.outputWidth * size.channels)
+    let flat = x.flatMap { $0 }
+    let lineBytes = (size.width * size.channels + 64) * MemoryLayout<X>.stride
+    unsafe flat.withUnsafeBytes { input in
+      let lines = unsafe x.indices.map { y -> UnsafeRawPointer? in
+        unsafe y == missing ? nil : input.baseAddress.map { unsafe $0 + y * lineBytes }
+      }
+      unsafe lines.withUnsafeBufferPointer { lines in
+        unsafe padding.withUnsafeBytes { padding in
+          unsafe result.withUnsafeMutableBytes { out in
+            var tail = unsafe qk_tail()
+            var row = unsafe qk_dwrow(
+              lines: lines.baseAddress,
+              padding: padding.baseAddress,
+              weights: weights,
+              out: out.baseAddress,
+              iw: size.width,
+              ow: size.outputWidth,
+              pl: size.padLeft,
+              channels: size.channels,
+              in_stride: size.channels * MemoryLayout<X>.stride,
+              out_stride: size.channels * MemoryLayout<Y>.stride
+            )
+            unsafe withUnsafeMutablePointer(to: &tail) { tail in
+              unsafe prepare(tail) { unsafe kernel.function(&row, tail) }
+            }
+          }
+        }
+      }
+    }
+    return result
+  }
+}
+
 /// Random parameters of an integer tail and the formulas of `schemas/arithmetic.md` for them.
 struct IntegerTail {
   let start: [Int32]
@@ -337,10 +531,13 @@ struct IntegerTail {
   let zeroPoint: Int32
   let lowest: Int32
   let highest: Int32
+  /// Whether products can exceed the integers.
+  let isSteep: Bool
 
   init(_ count: Int, _ numbers: inout SplitMix64) {
     start = (0..<count).map { _ in Int32.random(in: -40000...40000, using: &numbers) }
-    scale = numbers.floats(count, in: 1e-4...0.02)
+    isSteep = numbers.pick([false, false, true])
+    scale = isSteep ? numbers.floats(count, in: 1e3...1e9) : numbers.floats(count, in: 1e-4...0.02)
     bias = numbers.floats(count)
     zeroPoint = numbers.pick([0, 255, 128, 3])
     lowest = numbers.pick([0, zeroPoint])
@@ -351,6 +548,7 @@ struct IntegerTail {
 
   func setRequantize(_ tail: UnsafeMutablePointer<qk_tail>) {
     unsafe tail.pointee.kind = QK_TAIL_REQUANTIZE
+    unsafe tail.pointee.scales_below_1 = !isSteep
     unsafe tail.pointee.zero_point = zeroPoint
     unsafe tail.pointee.lo = Float(lowest - zeroPoint)
     unsafe tail.pointee.hi = Float(highest - zeroPoint)

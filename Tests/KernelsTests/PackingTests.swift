@@ -14,11 +14,12 @@ struct PackingTests {
     var width: Int
     /// Strides of column, tap and depth in the source.
     var strides: (n: Int, t: Int, k: Int)
-    var isGathered = false
+    /// Taps whose depth lies together.
+    var run = 1
 
-    /// Depth between taps of a column of its panel.
-    var tapDepth: Int { isGathered ? depth : (depth + 3) / 4 * 4 }
-    var panelBytes: Int { isGathered ? (depth * taps + 3) / 4 * 4 * width : tapDepth * taps * width }
+    /// Depth between runs of a column of its panel.
+    var runDepth: Int { (run * depth + 3) / 4 * 4 }
+    var panelBytes: Int { runDepth * (taps / run) * width }
     var bytes: Int { (columns + width - 1) / width * panelBytes }
   }
 
@@ -28,7 +29,7 @@ struct PackingTests {
       (1, 1, 1, 16), (17, 1, 6, 16), (64, 9, 64, 64), (70, 9, 67, 64), (33, 25, 130, 32), (48, 1, 1030, 48),
       (40, 3, 20, 16),
     ] {
-      for isGathered in [false, true] {
+      for run in Set([1, taps == 25 ? 5 : taps == 9 ? 3 : taps]).sorted() {
         let orders = [(taps * depth, 1, taps), (taps * depth, depth, 1), (1, columns, columns * taps)]
         for strides in orders {
           cases.append(
@@ -38,7 +39,7 @@ struct PackingTests {
               depth: depth,
               width: width,
               strides: (n: strides.0, t: strides.1, k: strides.2),
-              isGathered: isGathered
+              run: run
             )
           )
         }
@@ -58,7 +59,7 @@ struct PackingTests {
         for t in 0..<test.taps {
           for k in 0..<test.depth {
             let value = source[n * test.strides.n + t * test.strides.t + k * test.strides.k]
-            let depth = t * test.tapDepth + k
+            let depth = t / test.run * test.runDepth + t % test.run * test.depth + k
             let place = depth / 4 * test.width * 4 + n % test.width * 4 + depth % 4
             expected[n / test.width * test.panelBytes + place] = value
             expectedSums[n] += Int32(value)
@@ -67,13 +68,13 @@ struct PackingTests {
       }
       var packed = [Int8](repeating: 77, count: test.bytes)
       var sums = [Int32](repeating: 5, count: test.columns)
-      let pack = unsafe test.isGathered ? qk_pack_gathered_weights : qk_pack_weights
-      unsafe pack(
+      unsafe qk_pack_weights(
         QK_QU8,
         QK_SOURCE_S8,
         source,
         test.columns,
         test.taps,
+        test.run,
         test.depth,
         test.strides.n,
         test.strides.t,

@@ -45,6 +45,7 @@ enum qk_tail_kind {
 // Per-channel arrays start at the first channel of the panel and are readable up to the panel's width.
 struct qk_tail {
   enum qk_tail_kind kind;
+  bool scales_below_1; // known of all, so that no product exceeds the range of s32
   int32_t zero_point;
   float lo, hi;
   const float *bias;
@@ -74,8 +75,8 @@ enum qk_dtype { QK_F32 = 0, QK_QU8 = 1 };
 
 // All kernels of the family, in the order of its enumerator.
 const struct qk_igemm_ukernel *qk_igemm_table(enum qk_dtype dtype, size_t *count);
-// The width of panels that wastes least for `columns` output channels.
-size_t qk_igemm_panel_width(enum qk_dtype dtype, enum qk_isa isa, size_t columns);
+// The width of panels that wastes least for `columns` output channels of `depth` (kc * taps) products each.
+size_t qk_igemm_panel_width(enum qk_dtype dtype, enum qk_isa isa, size_t columns, size_t depth);
 // The kernel of this instruction set and panel width with the fewest rows that covers `rows`, or else the most rows.
 const struct qk_igemm_ukernel *qk_igemm_ukernel(enum qk_dtype dtype, enum qk_isa isa, size_t nr, size_t rows);
 
@@ -86,13 +87,12 @@ enum qk_source { QK_SOURCE_F32, QK_SOURCE_F16, QK_SOURCE_S8 };
 
 // Packs `columns` x `taps` x `kc` weights into panels of width nr. Element (n, t, k) is source[n*sn + t*st + k*sk];
 // floats are multiplied by `factor`. For QK_QU8 `sums[n]` receives the sum of column n over all k and t.
+//
+// Each `run` taps become one of depth run * kc; `run` divides `taps` and is 1, or the kernel's width for rows whose
+// pixels are read at once.
 void qk_pack_weights(enum qk_dtype dtype, enum qk_source source_type, const void *source, size_t columns, size_t taps,
-                     size_t kc, size_t sn, size_t st, size_t sk, size_t nr, float factor, void *packed, int32_t *sums);
-
-// The same with the depth of all taps in a row, for rows that are gathered: one tap of depth taps * kc.
-void qk_pack_gathered_weights(enum qk_dtype dtype, enum qk_source source_type, const void *source, size_t columns,
-                              size_t taps, size_t kc, size_t sn, size_t st, size_t sk, size_t nr, float factor,
-                              void *packed, int32_t *sums);
+                     size_t run, size_t kc, size_t sn, size_t st, size_t sk, size_t nr, float factor, void *packed,
+                     int32_t *sums);
 
 // --- Depthwise convolution
 
@@ -110,6 +110,38 @@ struct qk_dwconv_ukernel {
 
 const struct qk_dwconv_ukernel *qk_dwconv_table(enum qk_dtype dtype, size_t *count);
 const struct qk_dwconv_ukernel *qk_dwconv_ukernel(enum qk_dtype dtype, enum qk_isa isa);
+
+// One row of output pixels of a depthwise convolution whose columns lie next to each other.
+struct qk_dwrow {
+  const void *const *lines; // input lines under the kernel's rows, NULL where in the padding
+  const void *padding;      // a pixel of input outside of the image
+  const void *weights;      // as qk_dw_pack makes them for f32, qk_dwrow_pack for u8
+  void *out;
+  size_t iw, ow, pl, channels;
+  size_t in_stride, out_stride; // bytes per pixel
+};
+
+// out[x][c] = tail(sum over ky, kx of lines[ky][x * S - pl + kx][c] * w[ky][kx][c]); may read 64 bytes past a line's end.
+typedef void (*qk_dwrow_fn)(const struct qk_dwrow *row, const struct qk_tail *tail);
+
+struct qk_dwrow_ukernel {
+  const char *name;
+  enum qk_isa isa;
+  qk_dwrow_fn function;
+  uint8_t kh, kw, stride;
+};
+
+const struct qk_dwrow_ukernel *qk_dwrow_table(enum qk_dtype dtype, size_t *count);
+// The kernel for these extents and the step between output columns, or NULL.
+const struct qk_dwrow_ukernel *qk_dwrow_ukernel(enum qk_dtype dtype, enum qk_isa isa, size_t kh, size_t kw,
+                                                size_t stride, size_t dilation);
+
+// Bytes of s8 weights packed for a row kernel, and the packing: element (c, y, x) is source[c*sc + (y*kw + x)*st].
+//
+// s8 [channels/64][kw][kh/4][4][4][4][4] of group of 64, column, group of 4 rows; 4 channels of 4 groups of 16; row.
+size_t qk_dwrow_packed_bytes(size_t channels, size_t kh, size_t kw);
+void qk_dwrow_pack(const void *source, size_t channels, size_t kh, size_t kw, size_t sc, size_t st, void *packed,
+                   int32_t *sums);
 
 // Bytes of packed depthwise weights, and the packing: element (c, t) is source[c*sc + t*st].
 //
@@ -245,15 +277,16 @@ struct qk_conv {
   size_t in_stride, out_stride;  // bytes per pixel
   size_t out_size;               // bytes per output element
   size_t nr, packed_n;           // panel width, channels of a group rounded up to it
-  bool im2col;                   // rows are gathered, weights packed with one tap
+  size_t run;                    // taps that are one in the packed weights: 1 or kw
   bool depthwise;                // kc == nc == 1 and groups channels
+  const struct qk_dwrow_ukernel *row_kernel; // for depthwise weights of qk_dwrow_pack, or else NULL
   const void *weights;
   const struct qk_post *post; // NULL: the tail's result is the output
   const struct qk_rows *rows; // NULL: all rows have the tail's parameters; the tail's kind is QK_TAIL_SUMS
 };
 
-// Whether rows should be gathered when packing: few channels per tap.
-bool qk_conv_wants_im2col(enum qk_dtype dtype, size_t kc, size_t taps);
+// How many neighbouring taps to pack as one: the kernel's width if there are few channels per tap, or else 1.
+size_t qk_conv_run_length(enum qk_dtype dtype, size_t kc, size_t kw);
 size_t qk_conv_scratch_bytes(const struct qk_conv *conv);
 // `pad` is the value of input elements outside of the image (the zero point for u8; ignored for f32). The tail's
 // arrays hold groups * packed_n channels (depthwise: channels rounded up to 64).

@@ -4,22 +4,25 @@
 #define CHUNK_ROWS 96
 #define TASKS_PER_THREAD 4
 
-bool qk_conv_wants_im2col(enum qk_dtype dtype, size_t kc, size_t taps) {
-  return taps > 1 && kc < (dtype == QK_F32 ? 8 : 16);
+size_t qk_conv_run_length(enum qk_dtype dtype, size_t kc, size_t kw) {
+  return kc < (dtype == QK_F32 ? 8 : 16) ? kw : 1;
 }
 
 static size_t element_size(const struct qk_conv *conv) { return conv->dtype == QK_F32 ? sizeof(float) : 1; }
 
 // How the output is cut into tasks: groups times row chunks times panel ranges.
 struct split {
-  size_t rows, taps;
+  size_t rows;
+  size_t taps, kc; // as packed: runs are one tap
   size_t row_chunks, chunk_rows;
   size_t panels, panel_chunks, chunk_panels;
   const struct qk_igemm_ukernel *full; // the kernel of all row blocks but the last
 };
 
 static struct split split_of(const struct qk_conv *conv, size_t threads) {
-  struct split s = {.rows = conv->batch * conv->oh * conv->ow, .taps = conv->kh * conv->kw};
+  struct split s = {.rows = conv->batch * conv->oh * conv->ow};
+  s.taps = conv->kh * (conv->kw / conv->run);
+  s.kc = conv->kc * conv->run;
   s.row_chunks = qk_ceil_div(s.rows, CHUNK_ROWS);
   s.chunk_rows = s.row_chunks == 0 ? 0 : qk_ceil_div(s.rows, s.row_chunks);
   s.full = qk_igemm_ukernel(conv->dtype, conv->isa, conv->nr, s.chunk_rows);
@@ -33,19 +36,30 @@ static struct split split_of(const struct qk_conv *conv, size_t threads) {
   return s;
 }
 
-// One thread's scratch: an input pixel of padding, row pointers, gathered rows, float results before quantization.
+// The address of a tap for output column 0, and the distance to that for the next column.
+struct place {
+  uintptr_t first;
+  size_t step;
+};
+
+// Bytes of gathered runs per row: every run starts at a multiple of 4 bytes and may be read up to the next one.
+static size_t gathered_bytes(const struct qk_conv *conv) {
+  return conv->run == 1 ? 0 : conv->kh * qk_round_up(conv->run * conv->kc, 4) * element_size(conv);
+}
+
+// One thread's scratch: one tap of padding, where the taps of a row of output pixels are, row pointers, gathered runs,
+// float results before quantization.
 struct layout {
-  size_t pointers, gathered, results, bytes;
+  size_t places, pointers, gathered, results, bytes;
 };
 
 static struct layout layout_of(const struct qk_conv *conv, size_t rows, size_t columns) {
-  const size_t taps = conv->kh * conv->kw, size = element_size(conv);
-  const size_t pixel = (conv->depthwise ? conv->groups : conv->kc) * size;
-  const size_t gathered = conv->im2col ? rows * qk_round_up(conv->kc * taps, 4) * size + QK_TAIL_PADDING : 0;
+  const size_t tap = (conv->depthwise ? conv->groups : conv->run * conv->kc) * element_size(conv);
   struct layout l;
-  l.pointers = qk_round_up(pixel + QK_TAIL_PADDING, 64);
-  l.gathered = l.pointers + qk_round_up(rows * taps * sizeof(void *), 64);
-  l.results = l.gathered + qk_round_up(gathered, 64);
+  l.places = qk_round_up(tap + QK_TAIL_PADDING, 64);
+  l.pointers = l.places + qk_round_up(conv->kh * conv->kw * sizeof(struct place), 64);
+  l.gathered = l.pointers + qk_round_up(rows * conv->kh * conv->kw * sizeof(void *), 64);
+  l.results = l.gathered + qk_round_up(rows * gathered_bytes(conv), 64);
   const bool staged = conv->post != NULL && conv->post->quantize;
   l.bytes = l.results + (staged ? qk_round_up(rows * columns * sizeof(float), 64) : 0);
   return l;
@@ -100,6 +114,30 @@ static void advance(const struct qk_conv *c, struct cursor *at) {
   at->image += c->ih * c->iw * c->in_stride;
 }
 
+// Output columns all of whose taps are inside of the image and lie there as the kernel reads them.
+struct inner {
+  size_t first, end;
+};
+
+static struct inner inner_columns(const struct qk_conv *c) {
+  const size_t reach = (c->kw - 1) * c->dw;
+  const bool is_dense = c->run == 1 || (c->dw == 1 && c->in_stride == c->kc * element_size(c));
+  if (!is_dense || c->iw + c->pl <= reach) return (struct inner){0, 0};
+  return (struct inner){qk_ceil_div(c->pl, c->sw), qk_min(c->ow, (c->iw + c->pl - reach - 1) / c->sw + 1)};
+}
+
+// Finds the taps of a row of output pixels.
+static void find_places(const struct qk_conv *c, struct cursor at, const char *padding, struct place *to) {
+  size_t y = at.oy * c->sh - c->pt;
+  for (size_t ky = 0; ky < c->kh; ky++, y += c->dh) {
+    const uintptr_t line = (uintptr_t)at.image + y * c->iw * c->in_stride;
+    for (size_t kx = 0; kx < c->kw; kx += c->run, to++) {
+      *to = y < c->ih ? (struct place){line + (kx * c->dw - c->pl) * c->in_stride, c->sw * c->in_stride}
+                      : (struct place){(uintptr_t)padding, 0};
+    }
+  }
+}
+
 // Writes the addresses of the taps of one output pixel, `step` apart.
 static void tap_addresses(const struct qk_conv *c, struct cursor at, const char *padding, size_t step,
                           const void **to) {
@@ -115,21 +153,18 @@ static void tap_addresses(const struct qk_conv *c, struct cursor at, const char 
   }
 }
 
-// Copies the taps of one output pixel behind each other.
-static void gather(const struct qk_conv *c, struct cursor at, const char *padding, char *to) {
+// Copies the runs of one output pixel to `gathered`, and writes their addresses `step` apart.
+static void run_addresses(const struct qk_conv *c, struct cursor at, const char *padding, size_t step, const void **to,
+                          char *gathered) {
   const size_t size = c->kc * element_size(c), x0 = at.ox * c->sw - c->pl;
-  const bool dense = c->dw == 1 && c->in_stride == size && x0 < c->iw && x0 + c->kw <= c->iw;
+  const size_t bytes = qk_round_up(c->run * c->kc, 4) * element_size(c);
   size_t y = at.oy * c->sh - c->pt;
-  for (size_t ky = 0; ky < c->kh; ky++, y += c->dh) {
+  for (size_t ky = 0; ky < c->kh; ky++, y += c->dh, to += step, gathered += bytes) {
     const char *line = at.image + y * c->iw * c->in_stride;
-    if (dense && y < c->ih) {
-      memcpy(to, line + x0 * size, c->kw * size);
-      to += c->kw * size;
-      continue;
-    }
+    *to = y < c->ih ? gathered : padding;
     size_t x = x0;
-    for (size_t kx = 0; kx < c->kw; kx++, to += size, x += c->dw) {
-      memcpy(to, y < c->ih && x < c->iw ? line + x * c->in_stride : padding, size);
+    for (size_t kx = 0; kx < c->kw && y < c->ih; kx++, x += c->dw) {
+      memcpy(gathered + kx * size, x < c->iw ? line + x * c->in_stride : padding, size);
     }
   }
 }
@@ -162,24 +197,46 @@ static const struct qk_igemm_ukernel *kernel_for(struct blocks blocks, size_t ro
   return rows >= blocks.full->mr ? blocks.full : blocks.last;
 }
 
+// `rows` and the rows that are missing in the last block.
+static size_t kernel_padded(struct blocks blocks, size_t rows) {
+  const size_t past = rows % blocks.full->mr;
+  return past == 0 ? rows : rows - past + blocks.last->mr;
+}
+
+// Whether output pixel i reads input pixel i and no other.
+static bool is_pointwise(const struct qk_conv *c) {
+  return c->kh == 1 && c->kw == 1 && c->sh == 1 && c->sw == 1 && c->ih == c->oh && c->iw == c->ow;
+}
+
 // Fills in the row pointers of all blocks, tap by tap; the rows of a block past the last repeat the last.
 static void fill_rows(const struct job *job, struct blocks blocks, size_t first, size_t rows, size_t offset,
                       char *scratch, const struct layout *layout, const void **pointers) {
   const struct qk_conv *c = job->conv;
-  const size_t taps = c->im2col ? 1 : job->split.taps;
-  const size_t row_bytes = qk_round_up(c->kc * job->split.taps, 4) * element_size(c);
+  const size_t taps = job->split.taps, row_bytes = gathered_bytes(c);
   struct cursor at = cursor_at(job, first, offset);
   char *gathered = scratch + layout->gathered;
+  if (is_pointwise(c)) {
+    const char *row = job->in + first * c->in_stride + offset;
+    const size_t padded = kernel_padded(blocks, rows);
+    for (size_t i = 0; i < padded; i++) pointers[i] = row + qk_min(i, rows - 1) * c->in_stride;
+    return;
+  }
+  struct place *places = (struct place *)(void *)(scratch + layout->places);
+  const struct inner inner = inner_columns(c);
+  bool is_new_line = true;
   for (size_t i = 0; i < rows;) {
     const size_t mr = kernel_for(blocks, rows - i)->mr, count = qk_min(mr, rows - i);
-    for (size_t j = 0; j < count; j++, advance(c, &at)) {
-      if (c->im2col) {
-        gather(c, at, scratch, gathered);
-        pointers[j] = gathered;
-        gathered += row_bytes;
-      } else {
+    for (size_t j = 0; j < count; j++) {
+      if (is_new_line) find_places(c, at, scratch, places);
+      if (at.ox >= inner.first && at.ox < inner.end) {
+        for (size_t t = 0; t < taps; t++) pointers[t * mr + j] = (void *)(places[t].first + at.ox * places[t].step);
+      } else if (c->run == 1) {
         tap_addresses(c, at, scratch, mr, pointers + j);
+      } else {
+        run_addresses(c, at, scratch, mr, pointers + j, gathered + (i + j) * row_bytes);
       }
+      is_new_line = at.ox + 1 == c->ow;
+      advance(c, &at);
     }
     for (size_t j = count; j < mr; j++) {
       for (size_t t = 0; t < taps; t++) pointers[t * mr + j] = pointers[t * mr + count - 1];
@@ -199,13 +256,12 @@ static void conv_task(void *context, size_t index, size_t thread) {
   const size_t first_panel = panel_chunk * s->chunk_panels;
   const size_t end_panel = qk_min(s->panels, first_panel + s->chunk_panels);
   const size_t size = element_size(c);
-  const size_t taps = c->im2col ? 1 : s->taps, kc = c->im2col ? c->kc * s->taps : c->kc;
-  const size_t panel_bytes = qk_panel_bytes(c->dtype, c->nr, kc, taps);
+  const size_t panel_bytes = qk_panel_bytes(c->dtype, c->nr, s->kc, s->taps);
 
   char *scratch = (char *)job->scratch.base + thread * job->scratch.stride;
   const struct layout layout = layout_of(c, s->chunk_rows, s->chunk_panels * c->nr);
   const void **pointers = (const void **)(void *)(scratch + layout.pointers);
-  memset(scratch, job->pad, c->kc * size);
+  memset(scratch, job->pad, s->kc * size);
   const struct blocks blocks = {job->split.full,
                                 qk_igemm_ukernel(c->dtype, c->isa, c->nr, rows % job->split.full->mr)};
   fill_rows(job, blocks, first, rows, group * c->kc * size, scratch, &layout, pointers);
@@ -224,9 +280,9 @@ static void conv_task(void *context, size_t index, size_t thread) {
     const void *const *a = pointers;
     for (size_t i = 0; i < rows;) {
       const struct qk_igemm_ukernel *kernel = kernel_for(blocks, rows - i);
-      kernel->function(qk_min(rows - i, kernel->mr), cols, kc, taps, a, weights,
+      kernel->function(qk_min(rows - i, kernel->mr), cols, s->kc, s->taps, a, weights,
                        results + i * stride + column * result_size, stride, &tail);
-      a += kernel->mr * taps;
+      a += kernel->mr * s->taps;
       i += kernel->mr;
     }
   }
@@ -254,12 +310,34 @@ static void depthwise_task(void *context, size_t index, size_t thread) {
   if (c->post != NULL) finish(c, c->ow, c->groups, (float *)(void *)results, stride, out, c->out_stride);
 }
 
+// The same by a kernel for whole rows.
+static void depthwise_row_task(void *context, size_t index, size_t thread) {
+  const struct job *job = context;
+  const struct qk_conv *c = job->conv;
+  char *scratch = (char *)job->scratch.base + thread * job->scratch.stride;
+  const struct layout layout = layout_of(c, c->ow, c->groups);
+  const void **lines = (const void **)(void *)(scratch + layout.pointers);
+  memset(scratch, job->pad, c->groups * element_size(c));
+  const size_t n = index / c->oh, oy = index - n * c->oh;
+  for (size_t ky = 0; ky < c->kh; ky++) {
+    const size_t y = oy * c->sh - c->pt + ky * c->dh;
+    lines[ky] = y < c->ih ? job->in + (n * c->ih + y) * c->iw * c->in_stride : NULL;
+  }
+  char *out = job->out + index * c->ow * c->out_stride;
+  const bool staged = c->post != NULL && c->post->quantize;
+  char *results = staged ? scratch + layout.results : out;
+  const size_t stride = staged ? c->groups * sizeof(float) : c->out_stride;
+  const struct qk_dwrow row = {lines, scratch, c->weights, results, c->iw, c->ow, c->pl, c->groups, c->in_stride, stride};
+  c->row_kernel->function(&row, &job->tail);
+  if (c->post != NULL) finish(c, c->ow, c->groups, (float *)(void *)results, stride, out, c->out_stride);
+}
+
 void qk_conv_run(const struct qk_conv *conv, const void *in, void *out, uint8_t pad, const struct qk_tail *tail,
                  struct qk_pool *pool, struct qk_scratch scratch) {
   struct job job = {conv, in, out, conv->dtype == QK_F32 ? 0 : pad, *tail, {0}, scratch};
   if (conv->depthwise) {
     job.split.taps = conv->kh * conv->kw;
-    qk_pool_run(pool, conv->batch * conv->oh, &job, depthwise_task);
+    qk_pool_run(pool, conv->batch * conv->oh, &job, conv->row_kernel ? depthwise_row_task : depthwise_task);
     return;
   }
   job.split = split_of(conv, qk_pool_threads(pool));

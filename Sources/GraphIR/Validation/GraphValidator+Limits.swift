@@ -91,12 +91,12 @@ extension GraphValidator {
     mayBeEmpty: Bool
   ) throws(Refusal) {
     guard mayBeEmpty || !name.isEmpty else { throw malformed(what, "O20", "has an empty name") }
-    let place = "\(what) \(Refusal.quoted(name))"
+    func place() -> String { "\(what) \(Refusal.quoted(name))" }
     guard name.utf8.count <= limits.nameBytes else {
-      throw tooMany(place, "L7", "has a name of \(name.utf8.count) bytes", limits.nameBytes)
+      throw tooMany(place(), "L7", "has a name of \(name.utf8.count) bytes", limits.nameBytes)
     }
     guard name.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
-      throw malformed(place, "L7", "has a control character in its name")
+      throw malformed(place(), "L7", "has a control character in its name")
     }
   }
 
