@@ -2,24 +2,60 @@ internal import CKernels
 import Glibc
 
 /// A block of zeroed memory, 64-byte aligned, readable 64 bytes past its end.
+///
+/// Large blocks are pages of their own, which the system zeroes when they are first touched, in huge pages where it
+/// grants them.
 @safe package final class Memory: Sendable {
   fileprivate nonisolated(unsafe) let base: UnsafeMutableRawPointer
   package let count: Int
+  /// Bytes to give back to the system; 0 for a block of the heap.
+  private let mappedBytes: Int
+
+  /// Blocks from this size on are mapped.
+  private static let mappedFrom = 1 << 18
+  private static let hugePage = 1 << 21
 
   /// - Returns: nil when the system has no memory left.
   package init?(count: Int) {
     let padding = Int(QK_TAIL_PADDING)
-    guard count >= 0, count <= Int.max - padding else { return nil }
+    guard count >= 0, count <= Int.max / 2 else { return nil }
+    self.count = count
+    guard count < Memory.mappedFrom else {
+      guard let (base, bytes) = unsafe Memory.map(count + padding) else { return nil }
+      unsafe self.base = base
+      mappedBytes = bytes
+      return
+    }
     var pointer: UnsafeMutableRawPointer?
     guard unsafe posix_memalign(&pointer, 64, count + padding) == 0, let base = unsafe pointer else {
       return nil
     }
     unsafe memset(base, 0, count + padding)
     unsafe self.base = base
-    self.count = count
+    mappedBytes = 0
   }
 
-  deinit { unsafe free(base) }
+  deinit {
+    if mappedBytes > 0 { unsafe munmap(base, mappedBytes) } else { unsafe free(base) }
+  }
+
+  /// Maps at least `count` bytes, at the start of a huge page if they fill one.
+  private static func map(_ count: Int) -> (UnsafeMutableRawPointer, Int)? {
+    let page = 1 << 12
+    let bytes = (count + page - 1) / page * page
+    let slack = bytes < hugePage ? 0 : hugePage
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS
+    guard let all = unsafe mmap(nil, bytes + slack, PROT_READ | PROT_WRITE, flags, -1, 0),
+      unsafe all != MAP_FAILED
+    else { return nil }
+    guard slack > 0 else { return unsafe (all, bytes) }
+    let before = Int(bitPattern: 0 - UInt(bitPattern: all)) & (hugePage - 1)
+    let base = unsafe all + before
+    if before > 0 { unsafe munmap(all, before) }
+    if slack > before { unsafe munmap(base + bytes, slack - before) }
+    unsafe madvise(base, bytes, MADV_HUGEPAGE)
+    return unsafe (base, bytes)
+  }
 
   /// All of it.
   package var buffer: Buffer { Buffer(self, offset: 0, count: count) }

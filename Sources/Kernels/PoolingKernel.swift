@@ -52,8 +52,11 @@ package struct PoolingShape: Hashable, Sendable {
 
 /// Pooling over NHWC pixels; every window has a tap inside the input.
 package enum PoolingKernel {
-  /// Scratch per thread of a mean of bytes.
-  package static func scratchBytes(_ shape: PoolingShape) -> Int { (shape.channels * 4 + 63) / 64 * 64 }
+  /// Scratch per thread of pooling bytes.
+  package static func scratchBytes(_ shape: PoolingShape, in context: KernelContext) -> Int {
+    var pooling = shape.value(context)
+    return unsafe qk_pool_scratch_bytes(&pooling)
+  }
 
   package static func max(_ shape: PoolingShape, _ x: Buffer, _ y: Buffer, in context: KernelContext) {
     var pooling = shape.value(context)
@@ -80,7 +83,7 @@ package enum PoolingKernel {
   ///   - x: Bytes.
   ///   - y: Bytes.
   ///   - table: 256 entries applied to the result, or nil.
-  ///   - context: Threads.
+  ///   - context: Threads and scratch.
   package static func maxBytes(
     _ shape: PoolingShape,
     _ x: Buffer,
@@ -92,11 +95,12 @@ package enum PoolingKernel {
     var pooling = shape.value(context)
     let input = unsafe x.elements(shape.inputElements, of: UInt8.self)
     let output = unsafe y.elements(shape.outputElements, of: UInt8.self)
+    let scratch = unsafe context.scratch(scratchBytes(shape, in: context))
     guard let table else {
-      unsafe qk_u8_max_pool(&pooling, input, output, nil, context.pool)
+      unsafe qk_u8_max_pool(&pooling, input, output, nil, context.pool, scratch)
       return
     }
-    unsafe qk_u8_max_pool(&pooling, input, output, table, context.pool)
+    unsafe qk_u8_max_pool(&pooling, input, output, table, context.pool, scratch)
   }
 
   /// - Parameters:
@@ -127,7 +131,7 @@ package enum PoolingKernel {
       multipliers,
       &clamp,
       context.pool,
-      context.scratch(scratchBytes(shape))
+      context.scratch(scratchBytes(shape, in: context))
     )
   }
 }

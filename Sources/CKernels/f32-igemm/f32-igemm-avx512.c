@@ -5,6 +5,9 @@
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma"))),             \
                              apply_to = function)
 
+// Bytes of weights to fetch ahead of their use; the hardware does so only up to the end of a page.
+#define PREFETCH 4096
+
 // MR rows times NV vectors of 16 columns; per step of depth NV loads of weights and MR broadcasts feed MR * NV
 // multiply-adds. 6x64, 8x48 and 12x32 hold 24 sums in 32 registers, enough to hide a latency of 4 on two units.
 QK_INLINE void igemm(const size_t MR, const size_t NV, size_t rows, size_t cols, size_t kc, size_t taps,
@@ -19,7 +22,10 @@ QK_INLINE void igemm(const size_t MR, const size_t NV, size_t rows, size_t cols,
     QK_UNROLL for (size_t i = 0; i < MR; i++) x[i] = a[i];
     for (size_t k = 0; k < kc; k++, b += NV * 16) {
       __m512 v[4];
-      QK_UNROLL for (size_t j = 0; j < NV; j++) v[j] = _mm512_load_ps(b + j * 16);
+      QK_UNROLL for (size_t j = 0; j < NV; j++) {
+        _mm_prefetch((const char *)b + PREFETCH + j * 64, _MM_HINT_T0);
+        v[j] = _mm512_load_ps(b + j * 16);
+      }
       QK_UNROLL for (size_t i = 0; i < MR; i++) {
         const __m512 s = _mm512_set1_ps(x[i][k]);
         QK_UNROLL for (size_t j = 0; j < NV; j++) acc[i][j] = _mm512_fmadd_ps(s, v[j], acc[i][j]);

@@ -216,6 +216,9 @@ struct qk_vector_ops {
   void (*table_u8)(size_t n, const uint8_t *x, uint8_t *out, const uint8_t *table);
   void (*max_f32)(size_t n, const float *x, float *inout);
   void (*max_u8)(size_t n, const uint8_t *x, uint8_t *inout);
+  // out[3 * i + c] = x[c * distance + i] for c < 3; `out` is other memory.
+  void (*interleave3_u8)(size_t n, const uint8_t *x, size_t distance, uint8_t *out);
+  void (*interleave3_f32)(size_t n, const float *x, size_t distance, float *out);
   void (*accumulate_f32)(size_t n, const float *x, float *inout);
   void (*accumulate_u8)(size_t n, const uint8_t *x, int32_t *inout);
   void (*scale_f32)(size_t n, float *inout, float factor);
@@ -311,7 +314,7 @@ void qk_f32_max_pool(const struct qk_pooling *p, const float *in, float *out, st
 void qk_f32_average_pool(const struct qk_pooling *p, const float *in, float *out, struct qk_pool *pool);
 // `table` (256 entries) is applied to the result unless NULL.
 void qk_u8_max_pool(const struct qk_pooling *p, const uint8_t *in, uint8_t *out, const uint8_t *table,
-                    struct qk_pool *pool);
+                    struct qk_pool *pool, struct qk_scratch scratch);
 // `multipliers[n]` belongs to windows with divisor n; zero_point is the input's.
 void qk_u8_average_pool(const struct qk_pooling *p, const uint8_t *in, uint8_t *out, uint8_t zero_point,
                         const float *multipliers, const struct qk_u8_clamp *clamp, struct qk_pool *pool,

@@ -181,6 +181,10 @@ static void finish(const struct qk_conv *conv, size_t rows, size_t columns, floa
                    size_t to_stride) {
   const struct qk_vector_ops *ops = qk_vector_ops(conv->isa);
   const struct qk_post *post = conv->post;
+  if (from_stride == columns * sizeof(float) && (to_stride == columns || !post->quantize)) {
+    columns *= rows; // one run of elements
+    rows = qk_min(rows, 1);
+  }
   for (size_t i = 0; i < rows; i++) {
     float *row = (float *)((char *)from + i * from_stride);
     if (post->activation.function != QK_IDENTITY) ops->activate(columns, row, row, &post->activation);

@@ -202,6 +202,15 @@ static void transpose_task(void *context, size_t index, size_t thread) {
   (void)thread;
   const size_t runs = qk_ceil_div(j->pixels, 16 * TILE), image = index / runs;
   const size_t first = index % runs * 16 * TILE, end = qk_min(j->pixels, first + 16 * TILE);
+  if (j->channels == 3) {
+    const struct qk_vector_ops *ops = qk_vector_ops(qk_isa_best());
+    const size_t at = image * 3 * j->pixels;
+    const char *in = j->in + (at + first) * j->size;
+    char *out = j->out + (at + 3 * first) * j->size;
+    if (j->size == 1) ops->interleave3_u8(end - first, (const uint8_t *)in, j->pixels, (uint8_t *)out);
+    else ops->interleave3_f32(end - first, (const float *)(const void *)in, j->pixels, (float *)(void *)out);
+    return;
+  }
   for (size_t p = first; p < end; p += TILE) {
     if (j->size == 1) transpose_uint8_t(j, image, p);
     else transpose_uint32_t(j, image, p);

@@ -78,8 +78,6 @@ QK_INLINE size_t pixel(const struct qk_pooling *p, size_t n, size_t oy, size_t o
   else j->ops->FUNCTION(channels, x, out)
 
 QK_POOL_TASK(max_f32_task, float, , QK_COPY_OR(max_f32), )
-QK_POOL_TASK(max_u8_task, uint8_t, , QK_COPY_OR(max_u8),
-             if (j->table != NULL) j->ops->table_u8(channels, out, out, j->table))
 QK_POOL_TASK(average_f32_task, float, , QK_COPY_OR(accumulate_f32),
              j->ops->scale_f32(channels, out, 1.0f / (float)divisor(p, rows, columns)))
 QK_POOL_TASK(average_u8_task, uint8_t,
@@ -91,12 +89,40 @@ QK_POOL_TASK(average_u8_task, uint8_t,
                                j->multipliers[divisor(p, rows, columns)], j->clamp);
              })
 
+// The maximum over the rows of a window for a whole line, then that over its columns.
+static void max_u8_task(void *context, size_t index, size_t thread) {
+  const struct job *j = context;
+  const struct qk_pooling *p = j->p;
+  const size_t n = index / p->oh, oy = index % p->oh, channels = p->channels, bytes = p->iw * channels;
+  const struct taps rows = row_taps(p, oy);
+  uint8_t *line = (uint8_t *)j->scratch.base + thread * j->scratch.stride;
+  for (size_t ky = rows.begin; ky < rows.end; ky++) {
+    const uint8_t *x = (const uint8_t *)j->in + (n * p->ih + oy * p->sh + ky * p->dh - p->pt) * bytes;
+    if (ky == rows.begin) memcpy(line, x, bytes);
+    else j->ops->max_u8(bytes, x, line);
+  }
+  uint8_t *out = (uint8_t *)j->out + index * p->ow * channels;
+  for (size_t ox = 0; ox < p->ow; ox++) {
+    const struct taps columns = column_taps(p, ox);
+    uint8_t *pixel = out + ox * channels;
+    for (size_t kx = columns.begin; kx < columns.end; kx++) {
+      const uint8_t *x = line + (ox * p->sw + kx * p->dw - p->pl) * channels;
+      if (kx == columns.begin) memcpy(pixel, x, channels);
+      else j->ops->max_u8(channels, x, pixel);
+    }
+  }
+  if (j->table != NULL) j->ops->table_u8(p->ow * channels, out, out, j->table);
+}
+
 static void run(struct job *job, struct qk_pool *pool, qk_task_fn task) {
   job->ops = qk_vector_ops(job->p->isa);
   qk_pool_run(pool, job->p->batch * job->p->oh, job, task);
 }
 
-size_t qk_pool_scratch_bytes(const struct qk_pooling *p) { return qk_round_up(p->channels * sizeof(int32_t), 64); }
+size_t qk_pool_scratch_bytes(const struct qk_pooling *p) {
+  const size_t sums = p->channels * sizeof(int32_t), line = p->iw * p->channels;
+  return qk_round_up(sums < line ? line : sums, 64) + QK_TAIL_PADDING;
+}
 
 void qk_f32_max_pool(const struct qk_pooling *p, const float *in, float *out, struct qk_pool *pool) {
   struct job job = {.p = p, .in = in, .out = out};
@@ -109,8 +135,8 @@ void qk_f32_average_pool(const struct qk_pooling *p, const float *in, float *out
 }
 
 void qk_u8_max_pool(const struct qk_pooling *p, const uint8_t *in, uint8_t *out, const uint8_t *table,
-                    struct qk_pool *pool) {
-  struct job job = {.p = p, .in = in, .out = out, .table = table};
+                    struct qk_pool *pool, struct qk_scratch scratch) {
+  struct job job = {.p = p, .in = in, .out = out, .table = table, .scratch = scratch};
   run(&job, pool, max_u8_task);
 }
 

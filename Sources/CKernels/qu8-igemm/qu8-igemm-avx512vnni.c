@@ -5,6 +5,9 @@
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma"))),             \
                              apply_to = function)
 
+// Bytes of weights to fetch ahead of their use; the hardware does so only up to the end of a page.
+#define PREFETCH 4096
+
 // Stores row `r` of the 4 / NV rows that 64 bytes hold.
 QK_INLINE void store_row(const size_t NV, const size_t r, __m512i bytes, __mmask64 mask, void *out) {
   if (NV >= 3) {
@@ -54,7 +57,10 @@ QK_INLINE void igemm(const size_t MR, const size_t NV, size_t rows, size_t cols,
     QK_UNROLL for (size_t i = 0; i < MR; i++) x[i] = a[i];
     for (size_t k = 0; k < kc; k += 4, b += NV * 64) {
       __m512i v[4];
-      QK_UNROLL for (size_t j = 0; j < NV; j++) v[j] = _mm512_load_si512(b + j * 64);
+      QK_UNROLL for (size_t j = 0; j < NV; j++) {
+        _mm_prefetch((const char *)b + PREFETCH + j * 64, _MM_HINT_T0);
+        v[j] = _mm512_load_si512(b + j * 64);
+      }
       QK_UNROLL for (size_t i = 0; i < MR; i++) {
         int32_t four;
         memcpy(&four, x[i] + k, 4);
@@ -71,9 +77,9 @@ QK_INLINE void igemm(const size_t MR, const size_t NV, size_t rows, size_t cols,
     store_bytes(NV, rows, cols, sums, out, out_stride, tail);
     return;
   }
-  for (size_t j = 0; j * 16 < cols; j++) {
-    const __mmask16 mask = qk_mask16(cols - j * 16);
-    for (size_t i = 0; i < rows; i++) qk_finish16(sums[i * NV + j], j * 16, mask, (char *)out + i * out_stride, tail);
+  const struct qk_tail copy = *tail; // which stores to the output cannot change
+  for (size_t i = 0; i < rows; i++, out = (char *)out + out_stride) {
+    for (size_t j = 0; j * 16 < cols; j++) qk_finish16(sums[i * NV + j], j * 16, qk_mask16(cols - j * 16), out, &copy);
   }
 }
 

@@ -261,6 +261,22 @@ static void max_u8(size_t n, const uint8_t *x, uint8_t *inout) {
   QK_EACH(i) inout[i] = inout[i] < x[i] ? x[i] : inout[i];
 }
 
+static void interleave3_u8(size_t n, const uint8_t *x, size_t distance, uint8_t *out) {
+  QK_EACH(i) {
+    out[3 * i] = x[i];
+    out[3 * i + 1] = x[i + distance];
+    out[3 * i + 2] = x[i + 2 * distance];
+  }
+}
+
+static void interleave3_f32(size_t n, const float *x, size_t distance, float *out) {
+  QK_EACH(i) {
+    out[3 * i] = x[i];
+    out[3 * i + 1] = x[i + distance];
+    out[3 * i + 2] = x[i + 2 * distance];
+  }
+}
+
 static void accumulate_f32(size_t n, const float *x, float *inout) {
   QK_EACH(i) inout[i] += x[i];
 }
@@ -350,6 +366,8 @@ const struct qk_vector_ops QK_VECTOR_TABLE = {
     .table_u8 = QK_VECTOR_TABLE_U8,
     .max_f32 = max_f32,
     .max_u8 = max_u8,
+    .interleave3_u8 = interleave3_u8,
+    .interleave3_f32 = interleave3_f32,
     .accumulate_f32 = accumulate_f32,
     .accumulate_u8 = accumulate_u8,
     .scale_f32 = scale_f32,

@@ -146,7 +146,8 @@ extension PlanBuilder {
   ) throws(Refusal) {
     let source = try read(x, .channelsLast)
     let target = write(y, .channelsLast)
-    add("u8 max pool", reads: [source], writes: [target]) { (run) throws(Refusal) in
+    let scratch = PoolingKernel.scratchBytes(shape, in: context)
+    add("u8 max pool", reads: [source], writes: [target], scratch: scratch) { (run) throws(Refusal) in
       PoolingKernel.maxBytes(shape, run[source], run[target], table: table, in: run.context)
     }
   }
@@ -161,7 +162,7 @@ extension PlanBuilder {
   ) throws(Refusal) {
     let source = try read(x, .channelsLast)
     let target = write(y, .channelsLast)
-    let scratch = PoolingKernel.scratchBytes(shape)
+    let scratch = PoolingKernel.scratchBytes(shape, in: context)
     add("u8 average pool", reads: [source], writes: [target], scratch: scratch) { (run) throws(Refusal) in
       PoolingKernel.averageBytes(
         shape,
