@@ -147,10 +147,10 @@ struct Rewriting {
     guard data.count > 0 else { return }
     let report = try Preflight(graph, declared: declared, isCalibration: true).report(on: data)
     preflight = report
-    for warning in report?.warnings ?? [] { progress(.text("warning: \(warning)")) }
     if options.preflight == .strict, let refusal = report?.refusal(of: "calibration data") {
       throw refusal.inFile(path)
     }
+    for warning in report?.warnings ?? [] { progress(.text("warning: \(warning)")) }
   }
 
   /// Some of the samples that are not calibrated on; nil where there are none.

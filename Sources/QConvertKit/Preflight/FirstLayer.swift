@@ -33,18 +33,8 @@ struct FirstLayer: Sendable {
   func responses(to moments: WindowMoments, changed transform: InputTransform) -> [(
     mean: Double, variance: Double
   )] {
-    let total = front.after(transform)
-    let taps = geometry.taps
-    return weights.indices.map { output in
-      var row = [Double](repeating: 0, count: geometry.length)
-      for channel in 0..<geometry.channels {
-        for tap in 0..<taps {
-          let weight = weights[output][channel * taps + tap]
-          row[total.order[channel] * taps + tap] += weight * total.scale[channel]
-          row[geometry.channels * taps + tap] += weight * total.shift[channel]
-        }
-      }
-      let (mean, variance) = moments.response(of: row)
+    weights.indices.map { output in
+      let (mean, variance) = moments.response(of: row(output, changed: transform))
       return (mean + bias[output], variance)
     }
   }
@@ -54,49 +44,57 @@ struct FirstLayer: Sendable {
   ///
   /// Nil without statistics of the training.
   func distance(of moments: WindowMoments, changed transform: InputTransform) -> Double? {
-    guard let training else { return nil }
-    let all = zip(responses(to: moments, changed: transform), training.mean.indices).map { response, index in
-      training.divergence(response, channel: index)
+    divergences(of: moments, changed: transform).map(FirstLayer.trimmedMean)
+  }
+
+  /// The mean over all channels of the root of that divergence: of all such measures the one that tells two orders of channels
+  /// apart with the fewest samples, since few channels look at colours.
+  func meanRoot(of moments: WindowMoments, changed transform: InputTransform) -> Double? {
+    divergences(of: moments, changed: transform).map { all in
+      all.reduce(0) { $0 + max(0, $1).squareRoot() } / Double(max(all.count, 1))
     }
-    return FirstLayer.trimmedMean(all)
+  }
+
+  private func divergences(of moments: WindowMoments, changed transform: InputTransform) -> [Double]? {
+    guard let training else { return nil }
+    let responses = responses(to: moments, changed: transform)
+    return responses.indices.map { training.divergence(responses[$0], channel: $0) }
   }
 
   /// The change of scale and shift, the same for all channels, that brings the responses closest to those in training.
   ///
-  /// For a shift `b` and a scale `a`, responses are `a·m + b·k + c`, `a²·v` and the divergence is quadratic but for `−ln a`, so
-  /// that the minimum has a closed form. It is taken again without the farthest quarter of the channels.
+  /// It is sought again without the farthest quarter of the channels.
   func bestTransform(for moments: WindowMoments) -> (transform: InputTransform, distance: Double)? {
     guard let training, moments.windows > 0 else { return nil }
-    let count = geometry.channels
-    let fixed = responses(to: moments, changed: InputTransform(channels: count, scale: 0, shift: 0)).map(
-      \.mean
-    )
-    let scaled = responses(to: moments, changed: InputTransform(channels: count))
-    let shifted = responses(to: moments, changed: InputTransform(channels: count, scale: 0, shift: 1)).map(
-      \.mean
-    )
-    var kept = Array(training.mean.indices)
+    let channels = weights.indices.map { RescaledResponse(self, $0, moments) }
+    var kept = Array(channels.indices)
     var best: (transform: InputTransform, distance: Double)?
     for _ in 0..<3 {
-      var fit = ScaleAndShift()
-      for index in kept {
-        fit.add(
-          mean: scaled[index].mean - fixed[index],
-          variance: scaled[index].variance,
-          shift: shifted[index] - fixed[index],
-          wanted: training.mean[index] - fixed[index],
-          wantedVariance: training.variance[index] + training.epsilon
-        )
-      }
-      guard let (scale, shift) = fit.minimum else { return best }
-      let transform = InputTransform(channels: count, scale: scale, shift: shift)
-      let responses = responses(to: moments, changed: transform)
-      let all = responses.indices.map { training.divergence(responses[$0], channel: $0) }
+      let search = RescalingSearch(kept.map { channels[$0] }, kept.map { training.target($0) })
+      guard let (scale, shift) = search.minimum else { return best }
+      let all = channels.indices.map { training.divergence(channels[$0].at(scale, shift), channel: $0) }
       let distance = FirstLayer.trimmedMean(all)
-      if distance < best?.distance ?? .infinity { best = (transform, distance) }
+      if distance < best?.distance ?? .infinity {
+        best = (InputTransform(channels: geometry.channels, scale: scale, shift: shift), distance)
+      }
       kept = Array(all.indices.sorted { all[$0] < all[$1] }.prefix(FirstLayer.keptCount(all.count)))
     }
     return best
+  }
+
+  /// What multiplies the pixels and the places inside of the image in a response, when the input is changed first.
+  func row(_ output: Int, changed transform: InputTransform) -> [Double] {
+    let total = front.after(transform)
+    let taps = geometry.taps
+    var row = [Double](repeating: 0, count: geometry.length)
+    for channel in 0..<geometry.channels {
+      for tap in 0..<taps {
+        let weight = weights[output][channel * taps + tap]
+        row[total.order[channel] * taps + tap] += weight * total.scale[channel]
+        row[geometry.channels * taps + tap] += weight * total.shift[channel]
+      }
+    }
+    return row
   }
 
   private static func keptCount(_ count: Int) -> Int {
@@ -110,50 +108,16 @@ struct FirstLayer: Sendable {
 }
 
 extension FirstLayer.Training {
+  /// Mean and variance of a channel in training.
+  func target(_ channel: Int) -> (mean: Double, variance: Double) {
+    (mean[channel], variance[channel] + epsilon)
+  }
+
   /// The Kullback-Leibler divergence of one channel's responses from those in training, in nats.
   func divergence(_ response: (mean: Double, variance: Double), channel: Int) -> Double {
     let found = response.variance + epsilon
     let wanted = variance[channel] + epsilon
     let shift = response.mean - mean[channel]
     return 0.5 * ((found + shift * shift) / wanted - 1 - log(found / wanted))
-  }
-}
-
-/// The scale `a` and shift `b` with the least `Σ (a²v + (a·m + b·k − w)²)/V − ln a²`.
-private struct ScaleAndShift {
-  private var channels = 0.0
-  private var vv = 0.0
-  private var mm = 0.0
-  private var mk = 0.0
-  private var mw = 0.0
-  private var kk = 0.0
-  private var kw = 0.0
-
-  mutating func add(
-    mean m: Double,
-    variance: Double,
-    shift k: Double,
-    wanted w: Double,
-    wantedVariance: Double
-  ) {
-    channels += 1
-    vv += variance / wantedVariance
-    mm += m * m / wantedVariance
-    mk += m * k / wantedVariance
-    mw += m * w / wantedVariance
-    kk += k * k / wantedVariance
-    kw += k * w / wantedVariance
-  }
-
-  /// Nil where the responses do not depend on the input.
-  var minimum: (scale: Double, shift: Double)? {
-    // With b = (kw − a·mk)/kk what is left is a²·square + 2a·linear − channels · ln a².
-    let isShiftable = kk > 0
-    let square = vv + mm - (isShiftable ? mk * mk / kk : 0)
-    let linear = (isShiftable ? mk * kw / kk : 0) - mw
-    guard square > 0, channels > 0 else { return nil }
-    let scale = (-linear + (linear * linear + 4 * square * channels).squareRoot()) / (2 * square)
-    guard scale.isFinite, scale > 0 else { return nil }
-    return (scale, isShiftable ? (kw - scale * mk) / kk : 0)
   }
 }

@@ -7,15 +7,21 @@ struct NamedPreprocessing: Hashable, Sendable {
 
   /// The ways in which networks are usually fed, sizes left out.
   ///
-  /// - Parameter declared: The preprocessing that the network's file declares; comes first.
-  static func usual(declared: Preprocessing?) -> [NamedPreprocessing] {
+  /// - Parameters:
+  ///   - declared: The preprocessing that the network's file declares; comes first.
+  ///   - isImageNetSize: Whether images are 224x224 pixels, so that presets fit with their sizes.
+  static func usual(declared: Preprocessing?, isImageNetSize: Bool) -> [NamedPreprocessing] {
+    let imagenet =
+      isImageNetSize
+      ? NamedPreprocessing(flags: "--preprocess imagenet", preprocessing: .imagenet)
+      : NamedPreprocessing(.imagenet)
     let mean = Preprocessing.imagenet.mean.map { $0 * 255 }
     let plain = [
       Preprocessing(scale: 255), Preprocessing(), Preprocessing(mean: [127.5], std: [127.5]),
       Preprocessing(mean: mean),
     ]
     return (declared.map { [NamedPreprocessing($0)] } ?? [])
-      + [NamedPreprocessing(flags: "--preprocess imagenet", preprocessing: .imagenet)]
+      + [imagenet]
       + plain.map { NamedPreprocessing($0) }
   }
 

@@ -58,6 +58,10 @@ struct Preflight {
     }
     declare(dataset, &evidence)
     if let layer, evidence.isMeasured { evidence.layer = judged(layer, survey, evidence.source) }
+    if evidence.layer == nil, isImageNetwork, evidence.isSound, let source = evidence.source {
+      let probe = PredictionProbe(graph: graph, dataset: part, source: source)
+      evidence.betterPredictions = try probe.better(among: usual)
+    }
     return report(evidence)
   }
 
@@ -82,7 +86,9 @@ struct Preflight {
   /// Images whose windows are measured, at most.
   private func imageLimit(_ type: TensorType) -> Int {
     let dims = type.dims.compactMap(\.value).sorted().suffix(2)
-    guard dims.count == 2, let area = Checked.product(Array(dims)), area > 0 else { return Preflight.imageLimit }
+    guard dims.count == 2, let area = Checked.product(Array(dims)), area > 0 else {
+      return Preflight.imageLimit
+    }
     return min(512, max(Preflight.imageLimit, Preflight.imageLimit * 50_176 / area))
   }
 
@@ -114,6 +120,12 @@ struct Preflight {
     }
   }
 
+  /// Preprocessings worth trying.
+  private var usual: [NamedPreprocessing] {
+    let dims = graph.inputs.first.map { graph[$0].type.dims.map(\.value) } ?? []
+    return NamedPreprocessing.usual(declared: declared, isImageNetSize: dims.count { $0 == 224 } == 2)
+  }
+
   private var flagsOfDeclaration: String? { declared.map { NamedPreprocessing($0).flags } }
 
   /// What the first layer tells of the samples.
@@ -128,7 +140,7 @@ struct Preflight {
     else { return nil }
     var hypotheses: [PreflightReport.Hypothesis] = []
     if let source {
-      for candidate in NamedPreprocessing.usual(declared: declared) {
+      for candidate in usual {
         let wanted = InputTransform(candidate.preprocessing, channels: channels)
         guard !wanted.isClose(to: source), !hypotheses.contains(where: { $0.flags == candidate.flags }),
           let distance = layer.distance(of: moments, changed: wanted.following(source))
@@ -141,34 +153,35 @@ struct Preflight {
       given: given,
       best: best,
       hypotheses: hypotheses,
-      swapped: channels == 3 ? swapped(layer, survey, source ?? identity) : nil
+      exchange: channels == 3 ? exchange(layer, survey, source ?? identity) : nil
     )
   }
 
-  /// Divergence in the other order of channels, and by how much its difference from the given order would vary with other
-  /// samples, from leaving out each part of them in turn (jackknife).
-  private func swapped(
+  /// How the two orders of channels compare, and by how much that would vary with other samples, from leaving out each part of
+  /// them in turn (jackknife).
+  private func exchange(
     _ layer: FirstLayer,
     _ survey: Survey,
     _ source: InputTransform
-  ) -> (distance: Double, error: Double)? {
+  ) -> PreflightEvidence.Exchange? {
     let identity = InputTransform(channels: layer.geometry.channels)
     let other = source.reversed.following(source)
-    var differences: [Double] = []
-    for group in survey.groups.indices where survey.groups[group].windows > 0 {
-      let rest = survey.moments(without: group)
-      guard rest.windows > 0, let given = layer.distance(of: rest, changed: identity),
-        let found = layer.distance(of: rest, changed: other)
+    func roots(_ moments: WindowMoments) -> (given: Double, other: Double)? {
+      guard moments.windows > 0, let given = layer.meanRoot(of: moments, changed: identity),
+        let found = layer.meanRoot(of: moments, changed: other)
       else { return nil }
-      differences.append(given - found)
+      return (given, found)
     }
-    guard differences.count > 3, let distance = layer.distance(of: survey.moments, changed: other) else {
-      return nil
-    }
+    let parts = survey.groups.indices.filter { survey.groups[$0].windows > 0 }
+    let differences = parts.compactMap { roots(survey.moments(without: $0)).map { $0.given - $0.other } }
+    guard differences.count > 3, let whole = roots(survey.moments),
+      let distance = layer.distance(of: survey.moments, changed: other)
+    else { return nil }
     let count = Double(differences.count)
     let mean = differences.reduce(0, +) / count
     let squares = differences.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    return (distance, max(1e-6, ((count - 1) / count * squares).squareRoot()))
+    let error = max(1e-6, ((count - 1) / count * squares).squareRoot())
+    return .init(distance: distance, given: whole.given, other: whole.other, error: error)
   }
 
   /// The network with what hides its first layer folded; as it is where that is refused.

@@ -8,7 +8,7 @@ extension PreflightEvidence {
     let broken = isMeasured ? constant ?? noise : nil
     if let broken { found.append(broken) }
     if isMeasured, broken?.certainty != .certain {
-      if let finding = layer == nil ? gross : normalization { found.append(finding) }
+      if let finding = layer == nil ? unproven : normalization { found.append(finding) }
       if let finding = channelOrder { found.append(finding) }
     }
     if let finding = declaration, found.isEmpty { found.append(finding) }
@@ -72,7 +72,7 @@ extension PreflightEvidence {
     }
     let isCertain =
       layer.given >= PreflightBounds.absurd || (mended && layer.given >= PreflightBounds.certain(samples))
-    let flags = isNamed ? preset?.flags : source.map { fittedFlags($0, layer) }
+    let flags = isNamed ? preset?.flags : isPreprocessed ? source.map { fittedFlags($0, layer) } : nil
     let found = layer.given >= PreflightBounds.absurd ? "far from" : "\(decimals(layer.given, 2)) nats from"
     let better =
       "\(found) training at \(layer.place), \(decimals(left, 2)) \(flags.map { "with \($0)" } ?? "if rescaled")"
@@ -113,17 +113,12 @@ extension PreflightEvidence {
     )
   }
 
-  /// What mere size says where no layer tells of the training.
-  private var gross: Finding? {
-    if let better = betterPredictions {
-      return Finding(
-        cause: .normalization,
-        certainty: .likely,
-        problem: "predictions would tell \(decimals(better.factor, 1)) times as much with \(better.flags)",
-        remedy: remedy(better.flags, nil)
-      )
-    }
+  /// What sizes and predictions say where no layer tells of the training.
+  private var unproven: Finding? {
     guard statistics.isImage else { return nil }
+    let told = betterPredictions.map {
+      "; with \($0.flags) predictions would tell \($0.factor >= 99 ? "far" : "\(decimals($0.factor, 1)) times") more"
+    }
     let front = front ?? InputTransform(channels: statistics.channels.count)
     let sizes = front.scale.indices.map { channel in
       let moments = statistics.channels[front.order[channel]]
@@ -135,8 +130,8 @@ extension PreflightEvidence {
       return Finding(
         cause: .tooLarge,
         certainty: .likely,
-        problem: "\(range), where networks take values around 1",
-        remedy: remedy("--preprocess imagenet or --scale 255", nil)
+        problem: "\(range), where networks take values around 1\(told ?? "")",
+        remedy: remedy(betterPredictions?.flags ?? "--preprocess imagenet or --scale 255", nil)
       )
     }
     if self.front != nil, sizes.allSatisfy({ $0.deviation < 0.02 }) {
@@ -144,23 +139,29 @@ extension PreflightEvidence {
         cause: .tooSmall,
         certainty: .likely,
         problem: "\(range), and the network scales its input down itself",
-        remedy: remedy("--scale 1", nil)
+        remedy: remedy(betterPredictions?.flags ?? "--scale 1", nil)
       )
     }
-    return nil
+    guard let betterPredictions, let told else { return nil }
+    return Finding(
+      cause: .normalization,
+      certainty: .likely,
+      problem: "\(range)\(told)",
+      remedy: remedy(betterPredictions.flags, nil)
+    )
   }
 
   private var channelOrder: Finding? {
-    guard let layer, let swapped = layer.swapped, swapped.distance <= PreflightBounds.fitting,
-      layer.given - swapped.distance > PreflightBounds.significance * swapped.error
+    guard let layer, let exchange = layer.exchange, exchange.distance <= PreflightBounds.fitting,
+      exchange.given - exchange.other > PreflightBounds.significance * exchange.error
     else { return nil }
     let isSwapped = source.map { $0.order.first != 0 } ?? false
     return Finding(
       cause: .channelOrder,
       certainty: .likely,
       problem:
-        "red and blue seem to be exchanged (\(decimals(layer.given, 4)) nats from training at \(layer.place), "
-        + "\(decimals(swapped.distance, 4)) in the other order)",
+        "red and blue seem to be exchanged (\(decimals(exchange.given, 3)) from training at \(layer.place), "
+        + "\(decimals(exchange.other, 3)) in the other order)",
       remedy: isPreprocessed
         ? "give --channels \(isSwapped ? "rgb" : "bgr")" : "reverse the channels of the arrays"
     )

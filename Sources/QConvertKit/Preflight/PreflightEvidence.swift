@@ -10,8 +10,20 @@ struct PreflightEvidence: Sendable {
     var best: (transform: InputTransform, distance: Double)
     /// Divergence under other preprocessings, the usual one of the network first.
     var hypotheses: [PreflightReport.Hypothesis]
-    /// Divergence with red and blue exchanged, and the standard error of its difference from ``given``; nil for grey images.
-    var swapped: (distance: Double, error: Double)?
+    /// What exchanging red and blue would do; nil for grey images.
+    var exchange: Exchange?
+  }
+
+  /// How the two orders of channels compare.
+  struct Exchange: Hashable, Sendable {
+    /// Divergence with red and blue exchanged.
+    var distance: Double
+    /// Mean root of the channels' divergences as they are.
+    var given: Double
+    /// The same with red and blue exchanged.
+    var other: Double
+    /// Standard error of the difference of the two.
+    var error: Double
   }
 
   /// Samples looked at.
@@ -35,6 +47,12 @@ struct PreflightEvidence: Sendable {
   var source: InputTransform?
   /// Flags of the preprocessing under which predictions would tell more, and by what factor; nil where none does.
   var betterPredictions: (flags: String, factor: Double)?
+
+  /// Whether most samples are finite and vary, so that a network may be run on them.
+  var isSound: Bool {
+    statistics.nonFiniteSamples == 0 && 2 * statistics.constantSamples < samples
+      && 2 * statistics.noiseSamples < samples
+  }
 }
 
 /// What counts as near and far, in nats; measured on networks and data of ours, with a factor of two in between.
