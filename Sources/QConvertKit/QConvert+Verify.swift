@@ -75,8 +75,8 @@ extension QConvert {
   ) throws(Refusal) -> PreflightReport? {
     guard data.preflight != .off, let path = data.path, dataset.count > 0 else { return nil }
     let declared = graphs.reversed().lazy.compactMap { $0.metadata[MetadataKey.preprocessing] }.first
-    let candidates = graphs.map { Preflight($0, declared: declared, isCalibration: false) }
-    guard let chosen = candidates.first(where: \.hasEvidence) ?? candidates.first else { return nil }
+    let looks = graphs.lazy.map { Preflight($0, declared: declared, isCalibration: false) }
+    guard let chosen = looks.first(where: \.hasEvidence) ?? looks.first else { return nil }
     let report = try chosen.report(on: dataset)
     if data.preflight == .strict, let refusal = report?.refusal(of: "data") { throw refusal.inFile(path) }
     return report

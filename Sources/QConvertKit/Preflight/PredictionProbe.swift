@@ -27,7 +27,8 @@ struct PredictionProbe {
   /// Nil for networks whose outputs are no class scores.
   func better(among candidates: [NamedPreprocessing]) throws(Refusal) -> (flags: String, factor: Double)? {
     let part = dataset.spread(PredictionProbe.samples)
-    guard part.count > 3, let input = graph.inputs.first, let output = graph.outputs.first else { return nil }
+    guard part.count > 3, !isTransformer, let input = graph.inputs.first, let output = graph.outputs.first
+    else { return nil }
     var tensors: [Tensor] = []
     for index in 0..<part.count {
       guard let tensor = try part.sample(index).inputs[graph[input].name], tensor.dtype == .float32,
@@ -63,6 +64,15 @@ struct PredictionProbe {
       best.found >= PredictionProbe.sufficient * given.limit
     else { return nil }
     return (best.flags, min(99, best.found / max(given.found, 1e-3)))
+  }
+
+  /// Whether the network has attention: such networks take long, and are seldom fed otherwise than they declare.
+  private var isTransformer: Bool {
+    let count = graph.order.count { id in
+      guard case .softmax = graph[id].op else { return false }
+      return true
+    }
+    return count > 1
   }
 
   /// The entropy of the mean of softmax distributions less the mean of their entropies, in nats.
