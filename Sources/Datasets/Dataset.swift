@@ -66,6 +66,39 @@ public struct Dataset: Sendable {
     Dataset(try SyntheticSource(inputs: inputs, preprocessing: preprocessing, count: count, seed: seed))
   }
 
+  /// What ``summary`` calls Gaussian noise.
+  public static let noiseName = "synthetic noise"
+
+  /// Makes Gaussian noise, for calibration without data.
+  ///
+  /// - Parameters:
+  ///   - inputs: What the model takes; inputs of integers get integers below 16, u8 images clamped values.
+  ///   - size: Of images, where the model leaves it open.
+  ///   - mean: Of float values.
+  ///   - deviation: Of float values.
+  ///   - count: How many samples.
+  ///   - seed: Tells one noise from another.
+  /// - Throws: A refusal for inputs that cannot be made up.
+  public static func noise(
+    for inputs: [ModelInput],
+    size: Preprocessing.Size? = nil,
+    mean: Float = 0,
+    deviation: Float = 1,
+    count: Int = 32,
+    seed: UInt64 = 1
+  ) throws(Refusal) -> Dataset {
+    Dataset(
+      try GaussianSource(
+        inputs: inputs,
+        size: size,
+        mean: mean,
+        deviation: deviation,
+        count: count,
+        seed: seed
+      )
+    )
+  }
+
   private static func openImages(
     _ path: String,
     _ inputs: [ModelInput],
@@ -97,7 +130,10 @@ public struct Dataset: Sendable {
   public var hasLabels: Bool { source.hasLabels }
 
   /// Whether the samples were made up.
-  public var isSynthetic: Bool { source is SyntheticSource }
+  public var isSynthetic: Bool { source is SyntheticSource || source is GaussianSource }
+
+  /// How images become inputs; nil for other samples.
+  package var preprocessing: Preprocessing? { (source as? ImageSource)?.input.preprocessing }
 
   /// For people, such as `400 images of 10 classes`; says `synthetic` where samples were made up.
   public var summary: String {

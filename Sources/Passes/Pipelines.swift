@@ -49,6 +49,12 @@ public enum Pipelines {
     .once(.eliminateDeadCode),
   ])
 
+  /// Uncovers the first layer of a graph as it was read, BatchNorm and all.
+  public static let preflight = Pipeline(stages: [
+    .fixpoint([.eliminateIdentities, .foldConstants, .simplifyShapes, .eliminateDeadCode]),
+    .once(.foldPad),
+  ])
+
   /// Mends layers of a quantized graph for which the context holds evidence.
   public static func recover(_ options: PassOptions) -> Pipeline {
     var stages: [Pipeline.Stage] = []

@@ -12,7 +12,11 @@ public struct ConvertOptions: Sendable {
   /// Whether every output channel has a weight scale of its own.
   public var isPerChannel = true
   /// Data to observe activation ranges on; nil: activations are quantized while the network runs.
+  ///
+  /// The word ``synthetic`` stands for Gaussian noise.
   public var calibrationData: String?
+  /// What happens when the calibration data are not like those of the training.
+  public var preflight = PreflightMode.warn
   /// Statistics to choose activation ranges from, in place of ``calibrationData``.
   public var calibration: CalibrationStatistics?
   /// At most this many samples, spread evenly; nil: all.
@@ -49,6 +53,9 @@ public struct ConvertOptions: Sendable {
   public var threads: Int?
 
   public init() {}
+
+  /// What ``calibrationData`` is for calibration without data.
+  public static let synthetic = "synthetic"
 
   /// Names of the observers, the standard one first.
   public static let observerNames = ObserverKind.allCases.map(\.rawValue)

@@ -25,6 +25,10 @@ public struct ConvertReport: Codable, Sendable {
   /// Linear operators that run in floats.
   public var floatOps: Int
   public var calibration: String?
+  /// What a look at the calibration data found; nil without one.
+  public var preflight: PreflightReport?
+  /// What the chosen ranges clip; nil unless samples were held out.
+  public var saturation: SaturationReport?
   public var seconds: Double
   /// Largest resident set of this process so far.
   public var peakRSSBytes: Int
@@ -34,7 +38,7 @@ public struct ConvertReport: Codable, Sendable {
   public var hints: [String]
 
   enum CodingKeys: String, CodingKey {
-    case input, output, scheme, passes, calibration, seconds, warnings, hints
+    case input, output, scheme, passes, calibration, preflight, saturation, seconds, warnings, hints
     case fileBytes = "file_bytes"
     case fp32Bytes = "fp32_bytes"
     case quantizedOps = "quantized_ops"
@@ -51,6 +55,7 @@ public struct ConvertReport: Codable, Sendable {
       "  linear operators \(quantizedOps) in int8, \(floatOps) in float",
     ]
     if let calibration { lines.append("  calibration      \(calibration)") }
+    if let saturation { lines.append("  clipped          \(saturation.text)") }
     lines.append("  passes           \(passes.map(\.name).joined(separator: ", "))")
     lines.append(
       "  took             \(decimals(seconds, 2)) s, at most \(byteText(peakRSSBytes)) resident"
@@ -81,6 +86,9 @@ extension ConvertReport {
     self.seconds = seconds
     peakRSSBytes = Process.peakResidentBytes
     warnings = rewriting.remarks.filter { $0.kind == .warning }.map { "\($0.place): \($0.text)" }
+    if SyntheticNoise.isNamed(in: rewriting.calibration) { warnings.append(SyntheticNoise.warning) }
+    preflight = rewriting.preflight
+    saturation = rewriting.saturation
     hints = rewriting.preset == .transformer ? [] : ConvertReport.hints(options)
   }
 

@@ -45,8 +45,14 @@ public enum Converter {
   ) throws -> ConvertReport {
     let start = ContinuousClock.now
     let writer = try ModelWriter(path: output, compress: options.compress)
-    let graph = try load(input, options)
-    var rewriting = try Rewriting(graph, options, scratch: folder(of: output), progress: progress)
+    let (graph, declared) = try load(input, options)
+    var rewriting = try Rewriting(
+      graph,
+      options,
+      declared: declared,
+      scratch: folder(of: output),
+      progress: progress
+    )
     try inFile(input) { () throws(Refusal) in try rewriting.run() }
     try writer.write(rewriting.graph)
     let seconds = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1000
@@ -74,19 +80,24 @@ public enum Converter {
     shard: CalibrationShard? = nil,
     progress: @escaping (Event) -> Void = { _ in }
   ) throws -> CalibrationStatistics {
-    let graph = try load(input, options)
-    var rewriting = try Rewriting(graph, options, scratch: "/tmp", progress: progress)
+    let (graph, declared) = try load(input, options)
+    var rewriting = try Rewriting(graph, options, declared: declared, scratch: "/tmp", progress: progress)
     return try inFile(input) { () throws(Refusal) in try rewriting.calibrate(shard) }
   }
 
-  private static func load(_ input: String, _ options: ConvertOptions) throws(Refusal) -> Graph {
+  /// The network with the preprocessing that is asked for, and the one that its file declares.
+  private static func load(
+    _ input: String,
+    _ options: ConvertOptions
+  ) throws(Refusal) -> (graph: Graph, declared: String?) {
     var graph = try Loader.load(input, architecture: options.architecture)
     try refuseQuantized(graph, input, options)
     try refuseNonFinite(graph, input, options)
+    let declared = graph.metadata[MetadataKey.preprocessing]
     if let text = options.preprocessing ?? options.calibration?.preprocessing {
       graph.metadata[MetadataKey.preprocessing] = try Preprocessing.parse(text).description
     }
-    return graph
+    return (graph, declared)
   }
 
   private static func refuseQuantized(

@@ -13,6 +13,8 @@ extension QConvert {
     public var holdOut: Int?
     /// The text form of a preprocessing; nil: the one stored in a model.
     public var preprocessing: String?
+    /// What happens when the samples are not like those of the training.
+    public var preflight = PreflightMode.warn
 
     public init() {}
   }
@@ -50,12 +52,33 @@ extension QConvert {
     } else {
       dataset = try Dataset.synthetic(for: inputs, preprocessing: preprocessing, count: data.samples ?? 16)
     }
-    return try Verifier.verify(
+    let preflight = try examine(dataset, [left, right], data)
+    var report = try Verifier.verify(
       reference: left,
       candidate: right,
       dataset: dataset,
       options: options,
       progress: progress
     )
+    report.preflight = preflight
+    if SyntheticNoise.isNamed(in: right.metadata[MetadataKey.calibration]) {
+      report.findings.append("The candidate was calibrated on \(Dataset.noiseName), not on data.")
+    }
+    return report
+  }
+
+  /// Compares the samples with what the first of the networks that remembers its training expects.
+  private static func examine(
+    _ dataset: Dataset,
+    _ graphs: [Graph],
+    _ data: VerifyData
+  ) throws(Refusal) -> PreflightReport? {
+    guard data.preflight != .off, let path = data.path, dataset.count > 0 else { return nil }
+    let declared = graphs.reversed().lazy.compactMap { $0.metadata[MetadataKey.preprocessing] }.first
+    let looks = graphs.lazy.map { Preflight($0, declared: declared, isCalibration: false) }
+    guard let chosen = looks.first(where: \.hasEvidence) ?? looks.first else { return nil }
+    let report = try chosen.report(on: dataset)
+    if data.preflight == .strict, let refusal = report?.refusal(of: "data") { throw refusal.inFile(path) }
+    return report
   }
 }

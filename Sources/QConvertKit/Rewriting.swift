@@ -11,9 +11,17 @@ struct Rewriting {
   private(set) var records: [PassManager.Record] = []
   private(set) var remarks: [Remark] = []
   private(set) var calibration: String?
+  /// What a look at the calibration data found.
+  private(set) var preflight: PreflightReport?
+  /// What the chosen ranges clip on samples that were not calibrated on.
+  private(set) var saturation: SaturationReport?
   /// The family that the network belongs to; `auto` before it is known.
   private(set) var preset: Preset
   private let options: ConvertOptions
+  /// The preprocessing that the network's file declares.
+  private let declared: String?
+  /// Mean and deviation of the noise that stands for data.
+  private var noise: (mean: Float, deviation: Float) = (0, 1)
   private let manager: PassManager
   private let allocator: StorageAllocator
   private let progress: (Converter.Event) -> Void
@@ -21,12 +29,14 @@ struct Rewriting {
   init(
     _ graph: Graph,
     _ options: ConvertOptions,
+    declared: String?,
     scratch: String,
     progress: @escaping (Converter.Event) -> Void
   ) throws(Refusal) {
     self.progress = progress
     self.graph = graph
     self.options = options
+    self.declared = declared
     preset = options.preset
     allocator = .spilling(to: scratch)
     var settings = PassManager.Options()
@@ -37,6 +47,7 @@ struct Rewriting {
 
   /// Simplifies the float network, quantizes it, and recovers what that cost, as the options say.
   mutating func run() throws(Refusal) {
+    try examine(nil)
     var context = PassContext(
       options: options.passOptions,
       allocator: allocator,
@@ -61,6 +72,7 @@ struct Rewriting {
 
   /// Simplifies the float network and observes its values on the samples that the options name.
   mutating func calibrate(_ shard: CalibrationShard?) throws(Refusal) -> CalibrationStatistics {
+    try examine(shard)
     var context = PassContext(
       options: options.passOptions,
       allocator: allocator,
@@ -115,7 +127,39 @@ struct Rewriting {
     let kind = ObserverKind(rawValue: options.observer) ?? .minMax
     let observer = kind.makeObserver(alpha: Double(options.alpha), percentile: options.percentile)
     calibration = statistics.text(observer: options.observerText)
-    return try statistics.ranges(for: ModelHash.text(of: graph), by: observer)
+    let ranges = try statistics.ranges(for: ModelHash.text(of: graph), by: observer)
+    saturation = try heldOut().map { (data) throws(Refusal) in
+      try SaturationReport.measured(graph, ranges, on: data, threads: options.threads)
+    }
+    return ranges
+  }
+
+  /// Looks at the calibration data before BatchNorm is folded, which tells what the network was trained on.
+  private mutating func examine(_ shard: CalibrationShard?) throws(Refusal) {
+    guard options.precision == .int8, let path = options.calibrationData else { return }
+    guard path != ConvertOptions.synthetic else {
+      noise = SyntheticNoise.parameters(for: graph)
+      return
+    }
+    guard options.preflight != .off else { return }
+    var data = try dataset()
+    if let shard { data = data.subset(from: shard.number - 1, every: shard.count) }
+    guard data.count > 0 else { return }
+    let report = try Preflight(graph, declared: declared, isCalibration: true).report(on: data)
+    preflight = report
+    if options.preflight == .strict, let refusal = report?.refusal(of: "calibration data") {
+      throw refusal.inFile(path)
+    }
+    for warning in report?.warnings ?? [] { progress(.text("warning: \(warning)")) }
+  }
+
+  /// Some of the samples that are not calibrated on; nil where there are none.
+  private func heldOut() throws(Refusal) -> Dataset? {
+    guard let path = options.calibrationData, path != ConvertOptions.synthetic,
+      let used = options.calibrationSamples
+    else { return nil }
+    let rest = try everything(path).leavingOut(spread: used)
+    return rest.count > 0 ? rest.spread(SaturationReport.sampleLimit) : nil
   }
 
   private func observe(_ shard: CalibrationShard?) throws(Refusal) -> CalibrationStatistics {
@@ -125,9 +169,23 @@ struct Rewriting {
 
   /// The samples that the options name.
   private func dataset() throws(Refusal) -> Dataset {
+    let data = try everything(options.calibrationData ?? "")
+    return options.calibrationSamples.map(data.spread) ?? data
+  }
+
+  /// All samples of a folder or file, or made-up ones.
+  private func everything(_ path: String) throws(Refusal) -> Dataset {
     let preprocessing = try graph.metadata[MetadataKey.preprocessing].map(Preprocessing.parse)
-    let data = options.calibrationData ?? ""
-    let dataset = try Dataset.open(data, for: ModelInput.inputs(of: graph), preprocessing: preprocessing)
-    return options.calibrationSamples.map(dataset.spread) ?? dataset
+    let inputs = ModelInput.inputs(of: graph)
+    guard path == ConvertOptions.synthetic else {
+      return try Dataset.open(path, for: inputs, preprocessing: preprocessing)
+    }
+    return try Dataset.noise(
+      for: inputs,
+      size: preprocessing?.crop,
+      mean: noise.mean,
+      deviation: noise.deviation,
+      count: options.calibrationSamples ?? SyntheticNoise.samples
+    )
   }
 }

@@ -20,7 +20,9 @@ struct CalibrateCommand: ParsableCommand {
   @Argument(help: "An .onnx model or a .safetensors checkpoint; with --merge, statistics files.")
   var inputs: [String]
 
-  @Option(help: ArgumentHelp("A folder of images, .npz, .npy or .safetensors.", valueName: "data"))
+  @Option(
+    help: ArgumentHelp("A folder of images, .npz, .npy, .safetensors, or synthetic.", valueName: "data")
+  )
   var data: String?
 
   @Option(name: .shortAndLong, help: ArgumentHelp("The JSON file to write.", valueName: "stats.json"))
@@ -39,6 +41,8 @@ struct CalibrateCommand: ParsableCommand {
 
   @OptionGroup(title: "Preprocessing of images")
   var preprocessing: PreprocessingOptions
+
+  @OptionGroup var preflight: PreflightOptions
 
   @OptionGroup(title: "What shapes the network before calibration; as in the conversion")
   var shaping: ShapingFlags
@@ -82,6 +86,7 @@ struct CalibrateCommand: ParsableCommand {
     options.calibrationData = data
     options.calibrationSamples = samples
     options.preprocessing = preprocessing.text
+    options.preflight = preflight.mode
     options.architecture = execution.arch
     options.disabledPasses = disabledPasses
     options.threads = execution.threads
@@ -92,7 +97,11 @@ struct CalibrateCommand: ParsableCommand {
       options: options,
       shard: shard.flatMap(CalibrationShard.init)
     ) { event in
-      if case .calibrated(let done, let total) = event { bar.update(done, of: total) }
+      switch event {
+      case .calibrated(let done, let total): bar.update(done, of: total)
+      case .text(let text): Output.error(text)
+      case .mended: break
+      }
     }
     bar.finish()
     return statistics

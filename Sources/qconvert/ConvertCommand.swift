@@ -32,6 +32,8 @@ struct ConvertCommand: ParsableCommand {
   @OptionGroup(title: "Preprocessing of calibration images; stored in OUT")
   var preprocessing: PreprocessingOptions
 
+  @OptionGroup var preflight: PreflightOptions
+
   @OptionGroup(title: "Passes")
   var passes: PassFlags
 
@@ -56,6 +58,7 @@ struct ConvertCommand: ParsableCommand {
     try quantization.apply(to: &options)
     passes.apply(to: &options)
     options.preprocessing = preprocessing.text
+    options.preflight = preflight.mode
     options.architecture = execution.arch
     options.compress = compress
     options.threads = execution.threads
@@ -106,7 +109,7 @@ struct QuantizationFlags: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Observe activation ranges on DATA: a folder of images, .npz, .npy or .safetensors.",
+      "Observe activation ranges on DATA: a folder of images, .npz, .npy, .safetensors, or synthetic (noise).",
       valueName: "data"
     )
   )

@@ -1,4 +1,5 @@
 import ArgumentParser
+import QConvertKit
 
 /// How bare checkpoints are understood and how many threads work, for all commands that run networks.
 struct ExecutionOptions: ParsableArguments {
@@ -12,5 +13,26 @@ struct ExecutionOptions: ParsableArguments {
 
   func validate() throws {
     if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024") }
+  }
+}
+
+/// What happens when samples are not like those of the training, for all commands that read samples.
+struct PreflightOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Compare the samples with what the network was trained on: warn, strict (refuse what is certainly wrong), off.",
+      valueName: "mode"
+    )
+  )
+  var preflight: String = PreflightMode.warn.rawValue
+
+  var mode: PreflightMode { PreflightMode(rawValue: preflight) ?? .warn }
+
+  func validate() throws {
+    if PreflightMode(rawValue: preflight) == nil {
+      throw ValidationError(
+        "--preflight takes \(PreflightMode.allCases.map(\.rawValue).joined(separator: ", "))"
+      )
+    }
   }
 }

@@ -33,6 +33,8 @@ struct VerifyCommand: ParsableCommand {
   @OptionGroup(title: "Preprocessing of images; the one stored in a model unless given")
   var preprocessing: PreprocessingOptions
 
+  @OptionGroup var preflight: PreflightOptions
+
   @OptionGroup(title: "Thresholds")
   var thresholds: ThresholdOptions
 
@@ -55,6 +57,7 @@ struct VerifyCommand: ParsableCommand {
     selection.samples = samples
     selection.holdOut = holdOut
     selection.preprocessing = preprocessing.text
+    selection.preflight = preflight.mode
     var options = VerifyOptions()
     options.threads = execution.threads ?? QConvert.processors
     options.perLayer = perLayer
@@ -68,6 +71,7 @@ struct VerifyCommand: ParsableCommand {
       architecture: execution.arch
     ) { bar.update($0, of: $1) }
     bar.finish()
+    for warning in report.preflight?.warnings ?? [] { Output.error("warning: \(warning)") }
     if json { try Output.json(report) } else { Output.result(report.text) }
     if !report.passed { throw ExitCode(1) }
   }

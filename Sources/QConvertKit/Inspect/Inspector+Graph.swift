@@ -48,7 +48,7 @@ extension Inspector {
       architecture: metadata[MetadataKey.architecture],
       preprocessing: metadata[MetadataKey.preprocessing],
       checksums: [:],
-      notes: batchNotes(graph)
+      notes: batchNotes(graph) + noiseNotes(metadata)
     )
   }
 
@@ -60,6 +60,10 @@ extension Inspector {
       return
         "input \(Refusal.quoted(graph[id].name)) has a first extent of \(batch), which activations are for"
     }
+  }
+
+  private static func noiseNotes(_ metadata: [String: String]) -> [String] {
+    SyntheticNoise.isNamed(in: metadata[MetadataKey.calibration]) ? [SyntheticNoise.warning] : []
   }
 
   private typealias Row = (row: InspectReport.TensorRow, dtype: DType, elements: Int, role: String)

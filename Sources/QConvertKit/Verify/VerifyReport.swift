@@ -49,6 +49,8 @@ public struct VerifyReport: Codable, Hashable, Sendable {
   /// The first of ``layers`` below the bound.
   public var firstLayerBelow: String?
   public var layerBound: Double?
+  /// What a look at the samples found; nil without one.
+  public var preflight: PreflightReport?
   /// What a reader should know, one sentence each.
   public var findings: [String]
   /// Why it did not pass, one sentence each.
@@ -56,7 +58,7 @@ public struct VerifyReport: Codable, Hashable, Sendable {
   public var passed: Bool
 
   enum CodingKeys: String, CodingKey {
-    case data, synthetic, samples, cosine, layers, findings, failures, passed
+    case data, synthetic, samples, cosine, layers, preflight, findings, failures, passed
     case top1Reference = "top1_reference"
     case top1Candidate = "top1_candidate"
     case top5Reference = "top5_reference"
