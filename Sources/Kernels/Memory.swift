@@ -49,7 +49,7 @@ import Glibc
       unsafe all != MAP_FAILED
     else { return nil }
     guard slack > 0 else { return unsafe (all, bytes) }
-    let before = Int(bitPattern: 0 - UInt(bitPattern: all)) & (hugePage - 1)
+    let before = (hugePage - Int(bitPattern: all) & (hugePage - 1)) & (hugePage - 1)
     let base = unsafe all + before
     if before > 0 { unsafe munmap(all, before) }
     if slack > before { unsafe munmap(base + bytes, slack - before) }
