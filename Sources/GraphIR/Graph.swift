@@ -377,6 +377,8 @@ public enum MetadataKey {
   public static let architecture = "architecture"
   /// The family of networks that the quantization is set up for, and why.
   public static let preset = "preset"
+  /// What was done before calibration so that quantization costs less.
+  public static let recovery = "recovery"
   /// The quantization scheme, such as `int8 per-channel static`.
   public static let scheme = "scheme"
 }

@@ -43,7 +43,10 @@ struct Rewriting {
       evaluate: { (op, operands) throws(Refusal) in try Reference.evaluate(op: op, inputs: operands) }
     )
     try step(Pipelines.float, &context)
-    if options.precision == .int8 { choosePreset(&context) }
+    if options.precision == .int8 {
+      choosePreset(&context)
+      try shape(&context)
+    }
     if options.precision == .int8, options.activations == .static {
       context.ranges = try ranges()
     }
@@ -55,6 +58,7 @@ struct Rewriting {
     if let calibration { graph.metadata[MetadataKey.calibration] = calibration }
     if preset == .transformer || options.showsRemarks, let text = graph.metadata[MetadataKey.preset] {
       progress(.text("preset \(text)"))
+      if let text = graph.metadata[MetadataKey.recovery] { progress(.text("recovery \(text)")) }
     }
     if options.showsRemarks { for remark in remarks { progress(.text(remark.description)) } }
   }
@@ -76,7 +80,36 @@ struct Rewriting {
     if chosen == .transformer, options.activations == .dynamic {
       context.options.activationGranularity = .perRow
     }
+    if chosen == .transformer {
+      for (node, format) in QuantizationTargets.sensitiveNodes(ofTransformer: graph) {
+        context.kept[node] = format
+      }
+    }
     graph.metadata[MetadataKey.preset] = "\(chosen.rawValue): \(reason)"
+  }
+
+  /// Changes the float network so that quantizing it costs less, from calibration data.
+  private mutating func shape(_ context: inout PassContext) throws(Refusal) {
+    context.options.smooths = options.smooths(preset)
+    context.options.smoothingExponent = options.smoothingAlpha
+    context.options.splitsOutliers = options.splitsOutliers(preset)
+    guard context.options.smooths || context.options.splitsOutliers else { return }
+    guard options.calibrationData != nil else {
+      throw Refusal(
+        .usage,
+        at: "recovery",
+        rule: "C4",
+        "smoothing and outlier columns need samples",
+        remedy: "give --calibrate DATA, with --dynamic to quantize activations while the network runs"
+      )
+    }
+    let kind = ObserverKind(rawValue: options.observer) ?? .minMax
+    context.observer = kind.makeObserver(alpha: Double(options.alpha), percentile: options.percentile)
+    context.activations = try ActivationSampler(threads: options.threads).gather(graph, on: try dataset())
+    let before = context.remarks.count
+    try step(Pipelines.shape(context.options), &context)
+    context.activations = [:]
+    graph.metadata[MetadataKey.recovery] = Recovery.summary(context.remarks[before...])
   }
 
   private mutating func step(_ pipeline: Pipeline, _ context: inout PassContext) throws(Refusal) {

@@ -149,6 +149,8 @@ struct QuantizationFlags: ParsableArguments {
 
   @OptionGroup var shaping: ShapingFlags
 
+  @OptionGroup var recovery: RecoveryFlags
+
   @Flag(help: "Move the means of outputs back to where they were in float; needs --calibrate.")
   var biasCorrection = false
 
@@ -176,7 +178,12 @@ struct QuantizationFlags: ParsableArguments {
   var allowNonFinite = false
 
   func validate() throws {
-    if dynamic && calibrate != nil { throw ValidationError("--dynamic and --calibrate exclude each other") }
+    try recovery.validate(hasSamples: precision == .int8 && calibrate != nil)
+    if dynamic && calibrate != nil && !recovery.needsSamples {
+      throw ValidationError(
+        "--dynamic and --calibrate exclude each other, unless the samples are for --smooth or --outlier-columns"
+      )
+    }
     if calibration != nil && dynamic {
       throw ValidationError("--calibration and --dynamic exclude each other")
     }
@@ -230,6 +237,8 @@ struct QuantizationFlags: ParsableArguments {
     options.rounding = adaround ? "adaround" : rounding
     options.calibration = try calibration.map(StatisticsFile.read)
     shaping.apply(to: &options)
+    recovery.apply(to: &options)
+    options.isDynamic = dynamic
     options.allowsNonFinite = allowNonFinite
   }
 }

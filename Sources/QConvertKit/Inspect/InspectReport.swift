@@ -101,6 +101,10 @@ public struct InspectReport: Codable, Hashable, Sendable {
   public var floatOps: Int
   public var passes: [String]
   public var scheme: String?
+  /// The family of networks that the quantization is set up for, and why.
+  public var preset: String?
+  /// What was done before calibration so that quantization costs less.
+  public var recovery: String?
   public var source: String?
   public var calibration: String?
   public var architecture: String?
@@ -111,7 +115,9 @@ public struct InspectReport: Codable, Hashable, Sendable {
   public var notes: [String]
 
   enum CodingKeys: String, CodingKey {
-    case file, format, parameters, accounting, dtypes, ops, tensors, inputs, outputs, passes, scheme, source
+    case file, format, parameters, accounting, dtypes, ops, tensors, inputs, outputs, passes, scheme, source,
+      preset
+    case recovery
     case calibration, architecture, preprocessing, checksums, notes
     case fileBytes = "file_bytes"
     case storedBytes = "stored_bytes"

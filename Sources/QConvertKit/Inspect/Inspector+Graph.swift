@@ -43,6 +43,8 @@ extension Inspector {
       floatOps: linear.count { $0 != .int8 },
       passes: metadata[MetadataKey.passes]?.split(separator: ",").map(String.init) ?? [],
       scheme: metadata[MetadataKey.scheme],
+      preset: metadata[MetadataKey.preset],
+      recovery: metadata[MetadataKey.recovery],
       source: metadata[MetadataKey.source],
       calibration: metadata[MetadataKey.calibration],
       architecture: metadata[MetadataKey.architecture],
