@@ -64,17 +64,18 @@ public enum Pipelines {
     case (.fp16, _): Pipeline(stages: [.once(.convertToFp16)])
     case (.int8, .none): Pipeline(stages: [.once(.quantizeWeights)])
     case (.int8, .dynamic):
-      Pipeline(
-        stages: [.once(.insertDynamicQuant), .once(.quantizeWeights)]
-          // after the weights: for what stayed f32, which is patch and word embeddings
-          + (options.activationGranularity == .perRow ? [.once(.convertToFp16)] : [])
-      )
+      Pipeline(stages: [
+        .once(.insertDynamicQuant),
+        .once(.quantizeWeights),
+        .once(.convertToFp16),  // after the weights: for what stayed f32
+      ])
     case (.int8, .static):
       Pipeline(stages: [
         .once(.insertQuantStubs),
         .once(.clampRelu6),  // after the stubs, whose saturation it relies on
         .once(.quantizeWeights),  // after the stubs: the input's scale bounds the weight's from below
-        .once(.quantizeBias),  // last: a bias has the scale of input times weight
+        .once(.quantizeBias),  // after the weights: a bias has the scale of input times weight
+        .once(.convertToFp16),  // after the weights: for layers that are kept
       ])
     }
   }
