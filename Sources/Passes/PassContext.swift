@@ -14,7 +14,9 @@ package struct PassContext {
   package let evaluate: ConstantEvaluator?
   /// What calibration found; set between the float and the quantizing pipeline.
   package var ranges: ActivationRanges?
-  /// Nodes that are not quantized, and how their weights are stored; those that share a weight are kept together.
+  /// Nodes that are not quantized, and how their weights are stored.
+  ///
+  /// Nodes that share a weight are kept together.
   package var kept: [NodeID: FloatFormat] = [:]
   /// What recovery passes know of the layers they may edit.
   package var evidence: [NodeID: LayerEvidence] = [:]

@@ -44,6 +44,20 @@ public struct ConvertOptions: Sendable {
   /// Whether the loudest columns of matrix products stay float where that lowers the error on ``calibrationData``; nil: the
   /// preset decides.
   public var splitsOutliers: Bool?
+  /// Patterns of nodes, values and weights; what they match stays float.
+  ///
+  /// A pattern is an exact name, or has `*`, `?` and `[...]` as in file names.
+  public var keptFloat: [String] = []
+  /// Whether the sensitivity of each layer is measured on calibration samples.
+  public var measuresSensitivity = false
+  /// Points of accuracy that the quantized network may lose; nil: no bound.
+  ///
+  /// Layers fall back to float, the most sensitive first, until it loses no more on samples that calibration did not see.
+  public var maximumDrop: Double?
+  /// Samples to measure on in place of those of ``calibrationData``.
+  public var judgeData: String?
+  /// Asked between samples once a file was written under ``maximumDrop``: whether to stop with the best one so far.
+  public var isInterrupted: @Sendable () -> Bool = { false }
   /// The text form of a preprocessing, stored in the output; nil: what the input declares.
   public var preprocessing: String?
   /// Architecture of a bare checkpoint; nil: recognised.
@@ -95,6 +109,9 @@ public struct ConvertOptions: Sendable {
       rounding: WeightRounding(rawValue: rounding) ?? .nearest
     )
   }
+
+  /// Whether layers are measured.
+  var tunes: Bool { measuresSensitivity || maximumDrop != nil }
 
   /// Whether layers are mended from calibration data.
   var recovers: Bool { correctsBias || rounding != ConvertOptions.roundingNames[0] }

@@ -45,6 +45,8 @@ extension Inspector {
       scheme: metadata[MetadataKey.scheme],
       preset: metadata[MetadataKey.preset],
       recovery: metadata[MetadataKey.recovery],
+      keptFloat: metadata[MetadataKey.keptFloat],
+      budget: metadata[MetadataKey.budget],
       source: metadata[MetadataKey.source],
       calibration: metadata[MetadataKey.calibration],
       architecture: metadata[MetadataKey.architecture],
