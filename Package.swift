@@ -127,11 +127,11 @@ let package = Package(
     tests(
       "QConvertKitTests",
       [
-        "QConvertKit", "Architectures", "Datasets", "QModelFormat", "Runtime", "Safetensors", "GraphIR",
-        "BinaryIO",
+        "QConvertKit", "Architectures", "Datasets", "Passes", "QModelFormat", "Quantization", "Runtime",
+        "Safetensors", "GraphIR", "BinaryIO",
       ]
     ),
-    tests("QConvertEndToEndTests", ["qconvert", "Datasets", "GraphIR", "BinaryIO"]),
+    tests("QConvertEndToEndTests", ["qconvert", "Datasets", "QModelFormat", "GraphIR", "BinaryIO"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -15,6 +15,12 @@ public enum ProcessSignals {
     }
   }
 
+  /// Lets the next SIGINT or SIGTERM be told by ``isInterrupted`` in place of ending the process; the one after that ends it.
+  public static func catchInterrupts() { qc_catch_interrupts() }
+
+  /// Whether a signal came since ``catchInterrupts()``.
+  public static var isInterrupted: Bool { qc_is_interrupted() != 0 }
+
   private static var truncationMessage: StaticString {
     """
     qconvert: error: a file that is being read was truncated by another program [IO4]; \

@@ -17,6 +17,8 @@ public struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
     case output
     /// The caller asked for something contradictory.
     case usage
+    /// The user stopped the work.
+    case interrupted
   }
 
   public var kind: Kind

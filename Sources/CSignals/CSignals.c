@@ -79,6 +79,27 @@ void qc_install_handlers(const char *bus_message) {
   install(SIGBUS, &bus);
 }
 
+static atomic_int interrupted;
+
+static void on_interruption(int number) {
+  (void)number;
+  atomic_store(&interrupted, 1);
+  struct sigaction termination = {.sa_handler = on_termination};
+  sigfillset(&termination.sa_mask);
+  sigaction(SIGINT, &termination, NULL);
+  sigaction(SIGTERM, &termination, NULL);
+}
+
+void qc_catch_interrupts(void) {
+  atomic_store(&interrupted, 0);
+  struct sigaction interruption = {.sa_handler = on_interruption, .sa_flags = SA_RESTART};
+  sigfillset(&interruption.sa_mask);
+  install(SIGINT, &interruption);
+  install(SIGTERM, &interruption);
+}
+
+int qc_is_interrupted(void) { return atomic_load(&interrupted); }
+
 void qc_ignore_write_signals(void) {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);

@@ -164,6 +164,9 @@ public struct Dataset: Sendable {
     return Dataset(source, chosen.map { indices[$0] })
   }
 
+  /// The samples at these positions, in this order.
+  public func selecting(_ positions: [Int]) -> Dataset { Dataset(source, positions.map { indices[$0] }) }
+
   /// The samples that are not in `subset(from:every:)` of the same arguments.
   public func complement(from offset: Int = 0, every stride: Int) -> Dataset {
     precondition(offset >= 0 && stride >= 1)

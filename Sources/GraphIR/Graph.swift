@@ -377,6 +377,12 @@ public enum MetadataKey {
   public static let architecture = "architecture"
   /// The family of networks that the quantization is set up for, and why.
   public static let preset = "preset"
+  /// What was done before calibration so that quantization costs less.
+  public static let recovery = "recovery"
+  /// Operators that were kept in float on request or for a budget, and how their weights are stored.
+  public static let keptFloat = "kept_float"
+  /// What a conversion under a budget of accuracy found.
+  public static let budget = "budget"
   /// The quantization scheme, such as `int8 per-channel static`.
   public static let scheme = "scheme"
 }

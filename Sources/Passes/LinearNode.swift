@@ -85,6 +85,24 @@ struct LinearNode {
     }
   }
 
+  /// Whether the node is a matrix product of rows with nothing but a bias behind it.
+  var isPlainMatrix: Bool {
+    switch op {
+    case .gemm(let op): op.alpha == 1 && op.beta == 1 && !op.transA && op.activation == .none
+    case .matMul: true
+    default: false
+    }
+  }
+
+  /// Whether the node multiplies rows of its data by a matrix.
+  var isPlainRows: Bool {
+    switch op {
+    case .gemm(let op): op.alpha == 1 && op.beta == 1 && !op.transA
+    case .matMul: true
+    default: false
+    }
+  }
+
   /// Whether the operator applies an activation of its own.
   var takesActivation: Bool {
     if case .matMul = op { return false }

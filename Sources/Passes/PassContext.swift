@@ -14,8 +14,16 @@ package struct PassContext {
   package let evaluate: ConstantEvaluator?
   /// What calibration found; set between the float and the quantizing pipeline.
   package var ranges: ActivationRanges?
+  /// Nodes that are not quantized, and how their weights are stored.
+  ///
+  /// Nodes that share a weight are kept together.
+  package var kept: [NodeID: FloatFormat] = [:]
   /// What recovery passes know of the layers they may edit.
   package var evidence: [NodeID: LayerEvidence] = [:]
+  /// Rows that linear layers read on calibration data, by the value they read.
+  package var activations: [ValueID: ActivationSample] = [:]
+  /// Chooses ranges where a pass tries quantization out.
+  package var observer: any Observer = MinMaxObserver()
   /// All remarks so far, each once, in order.
   package private(set) var remarks: [Remark] = []
   /// Names of the values that were `clip(0, 6)` before `swap-relu6` took the 6 away.

@@ -59,6 +59,12 @@ public struct PassOptions: Hashable, Sendable {
   public var correctsBias: Bool
   /// How weights become integers.
   public var rounding: WeightRounding
+  /// Whether ranges of channels move from activations to weights where samples show a gain.
+  public var smooths = false
+  /// The exponent of the activations' ranges, above 0 and below 1; nil: searched for.
+  public var smoothingExponent: Float?
+  /// Whether loud columns of matrix products stay float where samples show a gain.
+  public var splitsOutliers = false
 
   public init(
     scheme: ConvertScheme = .int8,

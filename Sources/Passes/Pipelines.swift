@@ -40,6 +40,7 @@ public enum Pipelines {
       .foldScalars,  // before BatchNorm, which wants nothing between it and the convolution
       .foldBatchNorm,
     ]),
+    .once(.foldAttentionScale),  // after the scalars, which make linear layers of products and sums
     .once(.recognizeLayerNorm),
     .once(.recognizeGelu),
     .once(.recognizeActivations),  // before ReLU6: the clip inside of a hard-swish must not be touched
@@ -54,6 +55,17 @@ public enum Pipelines {
     .fixpoint([.eliminateIdentities, .foldConstants, .simplifyShapes, .eliminateDeadCode]),
     .once(.foldPad),
   ])
+
+  /// Changes a prepared graph so that quantizing it costs less.
+  ///
+  /// The context holds samples of what its layers read. Calibration observes the result.
+  public static func shape(_ options: PassOptions) -> Pipeline {
+    var stages: [Pipeline.Stage] = []
+    if options.smooths { stages.append(.once(.smoothActivations)) }
+    // Last: for what cannot be smoothed.
+    if options.splitsOutliers { stages.append(.once(.splitOutlierColumns)) }
+    return Pipeline(stages: stages)
+  }
 
   /// Mends layers of a quantized graph for which the context holds evidence.
   public static func recover(_ options: PassOptions) -> Pipeline {
@@ -70,17 +82,18 @@ public enum Pipelines {
     case (.fp16, _): Pipeline(stages: [.once(.convertToFp16)])
     case (.int8, .none): Pipeline(stages: [.once(.quantizeWeights)])
     case (.int8, .dynamic):
-      Pipeline(
-        stages: [.once(.insertDynamicQuant), .once(.quantizeWeights)]
-          // after the weights: for what stayed f32, which is patch and word embeddings
-          + (options.activationGranularity == .perRow ? [.once(.convertToFp16)] : [])
-      )
+      Pipeline(stages: [
+        .once(.insertDynamicQuant),
+        .once(.quantizeWeights),
+        .once(.convertToFp16),  // after the weights: for what stayed f32
+      ])
     case (.int8, .static):
       Pipeline(stages: [
         .once(.insertQuantStubs),
         .once(.clampRelu6),  // after the stubs, whose saturation it relies on
         .once(.quantizeWeights),  // after the stubs: the input's scale bounds the weight's from below
-        .once(.quantizeBias),  // last: a bias has the scale of input times weight
+        .once(.quantizeBias),  // after the weights: a bias has the scale of input times weight
+        .once(.convertToFp16),  // after the weights: for layers that are kept
       ])
     }
   }

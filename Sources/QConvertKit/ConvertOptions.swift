@@ -17,6 +17,9 @@ public struct ConvertOptions: Sendable {
   public var calibrationData: String?
   /// What happens when the calibration data are not like those of the training.
   public var preflight = PreflightMode.warn
+  /// Whether activations are quantized while the network runs although there is ``calibrationData``, which then serves
+  /// ``smooths`` and ``splitsOutliers`` only.
+  public var isDynamic = false
   /// Statistics to choose activation ranges from, in place of ``calibrationData``.
   public var calibration: CalibrationStatistics?
   /// At most this many samples, spread evenly; nil: all.
@@ -37,6 +40,28 @@ public struct ConvertOptions: Sendable {
   public var correctsBias = false
   /// One of ``roundingNames``; all but the first need ``calibrationData``.
   public var rounding = ConvertOptions.roundingNames[0]
+  /// Whether ranges of channels move from activations to weights where that lowers the error on ``calibrationData``; nil: the
+  /// preset decides.
+  public var smooths: Bool?
+  /// The exponent of the activations' ranges, above 0 and below 1, for all layers; nil: searched for per layer.
+  public var smoothingAlpha: Float?
+  /// Whether the loudest columns of matrix products stay float where that lowers the error on ``calibrationData``; nil: the
+  /// preset decides.
+  public var splitsOutliers: Bool?
+  /// Patterns of nodes, values and weights; what they match stays float.
+  ///
+  /// A pattern is an exact name, or has `*`, `?` and `[...]` as in file names.
+  public var keptFloat: [String] = []
+  /// Whether the sensitivity of each layer is measured on calibration samples.
+  public var measuresSensitivity = false
+  /// Points of accuracy that the quantized network may lose; nil: no bound.
+  ///
+  /// Layers fall back to float, the most sensitive first, until it loses no more on samples that calibration did not see.
+  public var maximumDrop: Double?
+  /// Samples to measure on in place of those of ``calibrationData``.
+  public var judgeData: String?
+  /// Asked between samples once a file was written under ``maximumDrop``: whether to stop with the best one so far.
+  public var isInterrupted: @Sendable () -> Bool = { false }
   /// The text form of a preprocessing, stored in the output; nil: what the input declares.
   public var preprocessing: String?
   /// Architecture of a bare checkpoint; nil: recognised.
@@ -66,7 +91,9 @@ public struct ConvertOptions: Sendable {
   /// Names of the ReLU6 policies.
   public static let relu6Names = Relu6Policy.allCases.map(\.rawValue)
 
-  var activations: ActivationMode { calibrationData == nil && calibration == nil ? .dynamic : .static }
+  var activations: ActivationMode {
+    isDynamic || calibrationData == nil && calibration == nil ? .dynamic : .static
+  }
 
   /// The observer with what sets it, such as `moving-average alpha 0.05`.
   var observerText: String {
@@ -90,8 +117,22 @@ public struct ConvertOptions: Sendable {
     )
   }
 
+  /// Whether layers are measured.
+  var tunes: Bool { measuresSensitivity || maximumDrop != nil }
+
   /// Whether layers are mended from calibration data.
   var recovers: Bool { correctsBias || rounding != ConvertOptions.roundingNames[0] }
+
+  /// Whether activations are smoothed in a network of a family.
+  func smooths(_ preset: Preset) -> Bool { smooths ?? (smoothingAlpha != nil || isShaped(preset)) }
+
+  /// Whether outlier columns stay float in a network of a family.
+  func splitsOutliers(_ preset: Preset) -> Bool { splitsOutliers ?? isShaped(preset) }
+
+  /// Whether the preset fits the float network to quantization: where there are samples, in transformers.
+  private func isShaped(_ preset: Preset) -> Bool {
+    precision == .int8 && preset == .transformer && calibrationData != nil
+  }
 
   /// For metadata and reports, such as `int8 per-channel static` or `int8 per-tensor static, equalized`.
   ///
@@ -101,6 +142,8 @@ public struct ConvertOptions: Sendable {
     let rows = activations == .dynamic && preset == .transformer ? " per-token" : ""
     var text = "int8 \(isPerChannel ? "per-channel" : "per-tensor") \(activations.rawValue)\(rows)"
     if equalizes { text += ", equalized" }
+    if smooths(preset) { text += ", smoothed" + (smoothingAlpha.map { " by \($0)" } ?? "") }
+    if splitsOutliers(preset) { text += ", outlier columns in float" }
     if rounding != ConvertOptions.roundingNames[0] { text += ", \(rounding) rounding" }
     if correctsBias { text += ", bias-corrected" }
     return text

@@ -1,3 +1,5 @@
+internal import BinaryIO
+internal import GraphIR
 internal import Passes
 internal import Runtime
 
@@ -29,6 +31,12 @@ public struct ConvertReport: Codable, Sendable {
   public var preflight: PreflightReport?
   /// What the chosen ranges clip; nil unless samples were held out.
   public var saturation: SaturationReport?
+  /// Operators kept in float on request or for the budget, and how their weights are stored.
+  public var keptFloat: String?
+  /// What quantizing each layer alone costs, if that was measured.
+  public var sensitivity: SensitivityReport?
+  /// What a search under a budget found.
+  public var budget: BudgetReport?
   public var seconds: Double
   /// Largest resident set of this process so far.
   public var peakRSSBytes: Int
@@ -38,7 +46,9 @@ public struct ConvertReport: Codable, Sendable {
   public var hints: [String]
 
   enum CodingKeys: String, CodingKey {
-    case input, output, scheme, passes, calibration, preflight, saturation, seconds, warnings, hints
+    case input, output, scheme, passes, calibration, preflight, saturation, sensitivity, budget, seconds,
+      warnings, hints
+    case keptFloat = "kept_float"
     case fileBytes = "file_bytes"
     case fp32Bytes = "fp32_bytes"
     case quantizedOps = "quantized_ops"
@@ -56,10 +66,13 @@ public struct ConvertReport: Codable, Sendable {
     ]
     if let calibration { lines.append("  calibration      \(calibration)") }
     if let saturation { lines.append("  clipped          \(saturation.text)") }
+    if let keptFloat { lines.append("  kept in float    \(Refusal.printable(keptFloat, limit: 400))") }
     lines.append("  passes           \(passes.map(\.name).joined(separator: ", "))")
     lines.append(
       "  took             \(decimals(seconds, 2)) s, at most \(byteText(peakRSSBytes)) resident"
     )
+    if let sensitivity { lines.append("\n" + sensitivity.text()) }
+    if let budget { lines.append("\n" + budget.text) }
     return lines.joined(separator: "\n")
   }
 }
@@ -68,24 +81,28 @@ extension ConvertReport {
   /// Puts together what the steps of a conversion found.
   init(
     _ rewriting: Rewriting,
+    _ tuning: Tuning,
     input: String,
     output: String,
     inspection: InspectReport,
-    seconds: Double,
-    _ options: ConvertOptions
+    seconds: Double
   ) {
+    let options = rewriting.options
     self.input = input
     self.output = output
     scheme = options.schemeText(rewriting.preset)
     fileBytes = inspection.fileBytes
     fp32Bytes = inspection.fp32Bytes
-    passes = ConvertReport.summaries(rewriting.records)
+    passes = ConvertReport.summaries(tuning.result.records)
     quantizedOps = inspection.quantizedOps
     floatOps = inspection.floatOps
     calibration = rewriting.calibration
+    keptFloat = tuning.result.graph.metadata[MetadataKey.keptFloat]
+    sensitivity = tuning.sensitivity
+    budget = tuning.budget
     self.seconds = seconds
     peakRSSBytes = Process.peakResidentBytes
-    warnings = rewriting.remarks.filter { $0.kind == .warning }.map { "\($0.place): \($0.text)" }
+    warnings = tuning.result.remarks.filter { $0.kind == .warning }.map { "\($0.place): \($0.text)" }
     if SyntheticNoise.isNamed(in: rewriting.calibration) { warnings.append(SyntheticNoise.warning) }
     preflight = rewriting.preflight
     saturation = rewriting.saturation

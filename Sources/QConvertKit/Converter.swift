@@ -16,6 +16,12 @@ public enum Converter {
     case calibrated(Int, of: Int)
     /// So many of so many layers were mended.
     case mended(Int, of: Int)
+    /// The sensitivity of so many of so many layers was measured.
+    case measured(Int, of: Int)
+    /// Under a budget, a first network is in the output; better ones replace it.
+    case saved
+    /// Under a budget, a network was judged.
+    case judged(BudgetReport.Point)
     /// Text the options asked for: a graph, or a remark.
     case text(String)
   }
@@ -35,8 +41,12 @@ public enum Converter {
   ///   - output: A path that ends in `.qmodel` or `.safetensors`; replaced only once the new file is verified.
   ///   - options: What to do.
   ///   - progress: Called as the work goes on.
+  ///
+  /// With a budget (``ConvertOptions/maximumDrop``), the best network so far is written as soon as it is judged; an
+  /// interrupt or a budget that cannot be held is told by the report.
+  ///
   /// - Returns: What was done, in figures.
-  /// - Throws: A refusal; then `output` is as it was.
+  /// - Throws: A refusal; then `output` is as it was, unless the event `saved` came.
   public static func convert(
     _ input: String,
     to output: String,
@@ -46,6 +56,7 @@ public enum Converter {
     let start = ContinuousClock.now
     let writer = try ModelWriter(path: output, compress: options.compress)
     let (graph, declared) = try load(input, options)
+    try refuseContradiction(options)
     var rewriting = try Rewriting(
       graph,
       options,
@@ -53,16 +64,20 @@ public enum Converter {
       scratch: folder(of: output),
       progress: progress
     )
-    try inFile(input) { () throws(Refusal) in try rewriting.run() }
-    try writer.write(rewriting.graph)
+    try inFile(input) { () throws(Refusal) in try rewriting.prepare() }
+    let tuning = try inFile(input) { () throws(Refusal) in
+      try Tuning(rewriting) { (result) throws(Refusal) in try writer.write(result.graph) }
+    }
+    let result = tuning.result
+    if options.showsRemarks { for remark in result.remarks { progress(.text(remark.description)) } }
     let seconds = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1000
     return ConvertReport(
       rewriting,
+      tuning,
       input: input,
       output: output,
       inspection: try QConvert.inspect(output),
-      seconds: seconds,
-      options
+      seconds: seconds
     )
   }
 
@@ -98,6 +113,19 @@ public enum Converter {
       graph.metadata[MetadataKey.preprocessing] = try Preprocessing.parse(text).description
     }
     return (graph, declared)
+  }
+
+  private static func refuseContradiction(_ options: ConvertOptions) throws(Refusal) {
+    let asks = options.tunes || !options.keptFloat.isEmpty
+    let hasData = options.calibrationData != nil || options.judgeData != nil
+    guard asks, options.precision != .int8 || options.tunes && !hasData else { return }
+    throw Refusal(
+      .usage,
+      at: options.tunes ? "measuring layers" : "--keep-float",
+      rule: "C6",
+      options.precision == .int8 ? "has no samples" : "goes with int8",
+      remedy: options.precision == .int8 ? "give --calibrate DATA or --judge DATA" : "give --int8"
+    )
   }
 
   private static func refuseQuantized(

@@ -7,9 +7,22 @@ internal import Runtime
 
 /// The middle of a conversion: float passes, calibration, quantizing passes.
 struct Rewriting {
+  /// A network as a conversion leaves it.
+  struct Result {
+    fileprivate(set) var graph: Graph
+    /// Passes that ran on it.
+    fileprivate(set) var records: [PassManager.Record] = []
+    fileprivate(set) var remarks: [Remark] = []
+
+    /// Records what a budget found.
+    mutating func note(budget: String) { graph.metadata[MetadataKey.budget] = budget }
+
+    /// Bytes of its constants.
+    var constantBytes: Int { graph.valueIDs.compactMap { graph[$0].constant?.bytes.count }.reduce(0, +) }
+  }
+
+  /// The network, simplified by ``prepare()``.
   private(set) var graph: Graph
-  private(set) var records: [PassManager.Record] = []
-  private(set) var remarks: [Remark] = []
   private(set) var calibration: String?
   /// What a look at the calibration data found.
   private(set) var preflight: PreflightReport?
@@ -17,14 +30,20 @@ struct Rewriting {
   private(set) var saturation: SaturationReport?
   /// The family that the network belongs to; `auto` before it is known.
   private(set) var preset: Preset
-  private let options: ConvertOptions
+  /// The network as it was read.
+  let original: Graph
+  let options: ConvertOptions
   /// The preprocessing that the network's file declares.
   private let declared: String?
   /// Mean and deviation of the noise that stands for data.
   private var noise: (mean: Float, deviation: Float) = (0, 1)
+  let progress: (Converter.Event) -> Void
+  private var records: [PassManager.Record] = []
+  private var context: PassContext
+  private var statistics: CalibrationStatistics?
+  /// Nodes that stay float although nobody asked for it.
+  private var keptByPreset: Set<NodeID> = []
   private let manager: PassManager
-  private let allocator: StorageAllocator
-  private let progress: (Converter.Event) -> Void
 
   init(
     _ graph: Graph,
@@ -37,66 +56,116 @@ struct Rewriting {
     self.graph = graph
     self.options = options
     self.declared = declared
+    original = graph
     preset = options.preset
-    allocator = .spilling(to: scratch)
+    context = PassContext(
+      options: options.passOptions,
+      allocator: .spilling(to: scratch),
+      evaluate: { (op, operands) throws(Refusal) in try Reference.evaluate(op: op, inputs: operands) }
+    )
     var settings = PassManager.Options()
     settings.disabled = Set(options.disabledPasses)
     if let after = options.printAfter { settings.printing = after == "all" ? .always : .after([after]) }
     manager = try PassManager(options: settings) { name, text in progress(.text("after \(name):\n\(text)")) }
   }
 
-  /// Simplifies the float network, quantizes it, and recovers what that cost, as the options say.
-  mutating func run() throws(Refusal) {
+  /// Simplifies the float network and, for int8, finds out what quantizing it takes.
+  mutating func prepare() throws(Refusal) {
     try examine(nil)
-    var context = PassContext(
-      options: options.passOptions,
-      allocator: allocator,
-      evaluate: { (op, operands) throws(Refusal) in try Reference.evaluate(op: op, inputs: operands) }
-    )
-    try step(Pipelines.float, &context)
-    if options.precision == .int8 { choosePreset(&context) }
-    if options.precision == .int8, options.activations == .static {
-      context.ranges = try ranges()
-    }
-    let float = graph
-    try step(Pipelines.quantize(context.options), &context)
-    if options.precision == .int8, options.recovers { try recover(float, &context) }
-    remarks = context.remarks
-    graph.metadata[MetadataKey.scheme] = options.schemeText(preset)
-    if let calibration { graph.metadata[MetadataKey.calibration] = calibration }
+    records += try manager.run(Pipelines.float, on: &graph, &context)
+    guard options.precision == .int8 else { return }
+    choosePreset()
+    let asked = try KeptFloat.nodes(matching: options.keptFloat, in: graph)
+    context.kept.merge(asked) { _, format in format }
+    try shape()
+    keptByPreset = Set(context.kept.keys).subtracting(asked.keys)
+    if options.activations == .static { context.ranges = try ranges() }
     if preset == .transformer || options.showsRemarks, let text = graph.metadata[MetadataKey.preset] {
       progress(.text("preset \(text)"))
+      if let text = graph.metadata[MetadataKey.recovery] { progress(.text("recovery \(text)")) }
     }
-    if options.showsRemarks { for remark in remarks { progress(.text(remark.description)) } }
+  }
+
+  /// The layers that int8 conversion quantizes unless they are kept, in order.
+  var layers: [QuantizableLayer] {
+    QuantizableLayer.all(in: graph, context.options).filter { layer in
+      !layer.nodes.contains { context.kept[$0] != nil }
+    }
+  }
+
+  /// The prepared network quantized, and mended as the options say.
+  ///
+  /// - Parameters:
+  ///   - float: Nodes that stay float beside those that the options keep.
+  ///   - isMended: Whether what quantization cost is recovered, where the options ask for it.
+  func quantized(
+    keeping float: [NodeID: FloatFormat] = [:],
+    isMended: Bool = true
+  ) throws(Refusal) -> Result {
+    var context = context
+    context.kept.merge(float) { own, _ in own }
+    var result = Result(graph: graph, records: records)
+    result.records += try manager.run(Pipelines.quantize(context.options), on: &result.graph, &context)
+    if isMended, options.precision == .int8, options.recovers { try recover(&result, &context) }
+    result.remarks = context.remarks
+    result.graph.metadata[MetadataKey.scheme] = options.schemeText(preset)
+    if let calibration { result.graph.metadata[MetadataKey.calibration] = calibration }
+    if let text = KeptFloat.text(context.kept.filter { !keptByPreset.contains($0.key) }, in: graph) {
+      result.graph.metadata[MetadataKey.keptFloat] = text
+    }
+    return result
   }
 
   /// Simplifies the float network and observes its values on the samples that the options name.
   mutating func calibrate(_ shard: CalibrationShard?) throws(Refusal) -> CalibrationStatistics {
     try examine(shard)
-    var context = PassContext(
-      options: options.passOptions,
-      allocator: allocator,
-      evaluate: { (op, operands) throws(Refusal) in try Reference.evaluate(op: op, inputs: operands) }
-    )
-    try step(Pipelines.float, &context)
+    records += try manager.run(Pipelines.float, on: &graph, &context)
     return try observe(shard)
   }
 
-  private mutating func choosePreset(_ context: inout PassContext) {
+  private mutating func choosePreset() {
     let (chosen, reason) = options.preset.resolved(for: graph)
     preset = chosen
     if chosen == .transformer, options.activations == .dynamic {
       context.options.activationGranularity = .perRow
     }
+    if chosen == .transformer {
+      for (node, format) in QuantizationTargets.sensitiveNodes(ofTransformer: graph) {
+        context.kept[node] = format
+      }
+    }
     graph.metadata[MetadataKey.preset] = "\(chosen.rawValue): \(reason)"
   }
 
-  private mutating func step(_ pipeline: Pipeline, _ context: inout PassContext) throws(Refusal) {
-    records += try manager.run(pipeline, on: &graph, &context)
+  /// Changes the float network so that quantizing it costs less, from calibration data.
+  private mutating func shape() throws(Refusal) {
+    context.options.smooths = options.smooths(preset)
+    context.options.smoothingExponent = options.smoothingAlpha
+    context.options.splitsOutliers = options.splitsOutliers(preset)
+    guard context.options.smooths || context.options.splitsOutliers else { return }
+    guard options.calibrationData != nil else {
+      throw Refusal(
+        .usage,
+        at: "recovery",
+        rule: "C4",
+        "smoothing and outlier columns need samples",
+        remedy: "give --calibrate DATA, with --dynamic to quantize activations while the network runs"
+      )
+    }
+    let kind = ObserverKind(rawValue: options.observer) ?? .minMax
+    context.observer = kind.makeObserver(alpha: Double(options.alpha), percentile: options.percentile)
+    context.activations = try ActivationSampler(threads: options.threads).gather(
+      graph,
+      on: try calibrationSamples()
+    )
+    let before = context.remarks.count
+    records += try manager.run(Pipelines.shape(context.options), on: &graph, &context)
+    context.activations = [:]
+    graph.metadata[MetadataKey.recovery] = Recovery.summary(context.remarks[before...])
   }
 
   /// Mends layers from calibration data.
-  private mutating func recover(_ float: Graph, _ context: inout PassContext) throws(Refusal) {
+  private func recover(_ result: inout Result, _ context: inout PassContext) throws(Refusal) {
     guard options.calibrationData != nil, options.activations == .static else {
       throw Refusal(
         .usage,
@@ -106,24 +175,28 @@ struct Rewriting {
         remedy: "give --calibrate DATA"
       )
     }
-    let recovery = Recovery(float: float, options: options.passOptions, threads: options.threads)
+    let recovery = Recovery(float: graph, options: options.passOptions, threads: options.threads)
     let pipeline = Pipelines.recover(options.passOptions)
-    let (manager, progress) = (manager, progress)
+    let (manager, progress, isInterrupted) = (manager, progress, options.isInterrupted)
     var made: [PassManager.Record] = []
     try recovery.run(
-      on: &graph,
+      on: &result.graph,
       &context,
-      try dataset(),
-      apply: { (graph, context) throws(Refusal) in made += try manager.run(pipeline, on: &graph, &context) },
+      try calibrationSamples(),
+      apply: { (graph, context) throws(Refusal) in
+        try Interruption.check(isInterrupted)
+        made += try manager.run(pipeline, on: &graph, &context)
+      },
       progress: { progress(.mended($0, of: $1)) }
     )
-    records += made
+    result.records += made
   }
 
   /// The ranges of activations, from statistics that were given or are made now.
   private mutating func ranges() throws(Refusal) -> ActivationRanges {
     let statistics: CalibrationStatistics
     if let given = options.calibration { statistics = given } else { statistics = try observe(nil) }
+    self.statistics = statistics
     let kind = ObserverKind(rawValue: options.observer) ?? .minMax
     let observer = kind.makeObserver(alpha: Double(options.alpha), percentile: options.percentile)
     calibration = statistics.text(observer: options.observerText)
@@ -142,7 +215,7 @@ struct Rewriting {
       return
     }
     guard options.preflight != .off else { return }
-    var data = try dataset()
+    var data = try calibrationSamples()
     if let shard { data = data.subset(from: shard.number - 1, every: shard.count) }
     guard data.count > 0 else { return }
     let report = try Preflight(graph, declared: declared, isCalibration: true).report(on: data)
@@ -155,28 +228,37 @@ struct Rewriting {
 
   /// Some of the samples that are not calibrated on; nil where there are none.
   private func heldOut() throws(Refusal) -> Dataset? {
-    guard let path = options.calibrationData, path != ConvertOptions.synthetic,
-      let used = options.calibrationSamples
-    else { return nil }
-    let rest = try everything(path).leavingOut(spread: used)
+    guard let path = options.calibrationData, path != ConvertOptions.synthetic else { return nil }
+    let all = try open(path)
+    guard let used = calibrationCount(of: all) else { return nil }
+    let rest = all.leavingOut(spread: used)
     return rest.count > 0 ? rest.spread(SaturationReport.sampleLimit) : nil
   }
 
   private func observe(_ shard: CalibrationShard?) throws(Refusal) -> CalibrationStatistics {
     let calibrator = Calibrator(threads: options.threads, shard: shard)
-    return try calibrator.calibrate(graph, on: try dataset()) { progress(.calibrated($0, of: $1)) }
+    return try calibrator.calibrate(graph, on: try calibrationSamples()) { progress(.calibrated($0, of: $1)) }
   }
 
-  /// The samples that the options name.
-  private func dataset() throws(Refusal) -> Dataset {
-    let data = try everything(options.calibrationData ?? "")
-    return options.calibrationSamples.map(data.spread) ?? data
+  /// The samples that ranges are observed on and layers are mended from.
+  private func calibrationSamples() throws(Refusal) -> Dataset {
+    let dataset = try open(options.calibrationData ?? "")
+    return calibrationCount(of: dataset).map(dataset.spread) ?? dataset
+  }
+
+  /// How many samples calibration takes; nil: all.
+  ///
+  /// A budget leaves at least half of them to judge by unless the options say otherwise.
+  private func calibrationCount(of dataset: Dataset) -> Int? {
+    if let count = options.calibrationSamples { return count }
+    guard options.maximumDrop != nil, options.judgeData == nil else { return nil }
+    return min(100, dataset.count / 2)
   }
 
   /// All samples of a folder or file, or made-up ones.
-  private func everything(_ path: String) throws(Refusal) -> Dataset {
-    let preprocessing = try graph.metadata[MetadataKey.preprocessing].map(Preprocessing.parse)
-    let inputs = ModelInput.inputs(of: graph)
+  private func open(_ path: String) throws(Refusal) -> Dataset {
+    let preprocessing = try original.metadata[MetadataKey.preprocessing].map(Preprocessing.parse)
+    let inputs = ModelInput.inputs(of: original)
     guard path == ConvertOptions.synthetic else {
       return try Dataset.open(path, for: inputs, preprocessing: preprocessing)
     }
@@ -187,5 +269,40 @@ struct Rewriting {
       deviation: noise.deviation,
       count: options.calibrationSamples ?? SyntheticNoise.samples
     )
+  }
+
+  /// Samples to find sensitive layers with, and others that calibration did not see to judge the network by.
+  func tuningSamples() throws(Refusal) -> (finding: Dataset, judging: Dataset) {
+    let limit = Sensitivity.sampleLimit
+    var judging: Dataset
+    let finding: Dataset
+    if options.calibrationData != nil {
+      finding = try calibrationSamples().spread(limit)
+      let rest = try options.judgeData.map(open)
+      if let rest {
+        judging = rest
+      } else {
+        let all = try open(options.calibrationData ?? "")
+        judging = all.leavingOut(spread: calibrationCount(of: all) ?? all.count)
+      }
+    } else {
+      let all = try open(options.judgeData ?? "")
+      let count = options.maximumDrop == nil ? limit : min(limit, all.count / 2)
+      finding = all.spread(count)
+      judging = all.leavingOut(spread: count)
+    }
+    if let statistics { judging = try judging.leavingOut(digests: Set(statistics.samples.map(\.digest))) }
+    return (finding, judging)
+  }
+}
+
+extension Dataset {
+  /// The samples whose own hash is none of these.
+  fileprivate func leavingOut(digests: Set<String>) throws(Refusal) -> Dataset {
+    var left: [Int] = []
+    for index in 0..<count where !digests.contains(try subset(from: index, limit: 1).digest()) {
+      left.append(index)
+    }
+    return selecting(left)
   }
 }

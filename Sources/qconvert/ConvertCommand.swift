@@ -15,6 +15,10 @@ struct ConvertCommand: ParsableCommand {
       activations are quantized. The written file is read back before it replaces OUT. The same input and \
       flags give the same bytes.
 
+      --max-drop lets the most sensitive layers fall back to float until the network loses no more than so many \
+      points on samples that calibration did not see. Exit code 1 when that cannot be reached or on Ctrl-C; the best \
+      network so far is then in OUT.
+
       Without --int8 or --fp16 nothing is quantized. --int8 alone quantizes activations while the network \
       runs; with --calibrate they get fixed ranges.
       """
@@ -28,6 +32,9 @@ struct ConvertCommand: ParsableCommand {
 
   @OptionGroup(title: "Quantization")
   var quantization: QuantizationFlags
+
+  @OptionGroup(title: "Layers in float, and budgets of accuracy")
+  var tuning: TuningFlags
 
   @OptionGroup(title: "Preprocessing of calibration images; stored in OUT")
   var preprocessing: PreprocessingOptions
@@ -50,12 +57,14 @@ struct ConvertCommand: ParsableCommand {
     if input == nil || output == nil {
       throw ValidationError("IN and OUT are needed, as in: qconvert net.onnx net.qmodel --int8")
     }
+    try tuning.check(quantization)
   }
 
   mutating func run() throws {
     guard let input, let output else { return }
     var options = ConvertOptions()
     try quantization.apply(to: &options)
+    tuning.apply(to: &options)
     passes.apply(to: &options)
     options.preprocessing = preprocessing.text
     options.preflight = preflight.mode
@@ -64,18 +73,30 @@ struct ConvertCommand: ParsableCommand {
     options.threads = execution.threads
     let bar = ProgressBar("calibrating")
     let layers = ProgressBar("mending layers")
+    let measuring = ProgressBar("measuring layers")
     let report = try Converter.convert(input, to: output, options: options) { event in
       switch event {
       case .calibrated(let done, let total): bar.update(done, of: total)
       case .mended(let done, let total): layers.update(done, of: total)
+      case .measured(let done, let total): measuring.update(done, of: total)
+      case .saved: QConvert.catchInterrupts()
+      case .judged(let point):
+        measuring.finish()
+        Output.error(point.text)
       case .text(let text): Output.error(text)
       }
     }
     bar.finish()
     layers.finish()
+    measuring.finish()
+    try tuning.write(report.sensitivity)
     for warning in report.warnings { Output.error("warning: \(warning)") }
     for hint in report.hints { Output.error("hint: \(hint)") }
     if json { try Output.json(report) } else { Output.result(report.text) }
+    if let budget = report.budget, budget.isInterrupted || !budget.holds {
+      Output.error("\(output): \(budget.verdict)")
+      throw ExitCode(1)
+    }
   }
 }
 
@@ -152,6 +173,8 @@ struct QuantizationFlags: ParsableArguments {
 
   @OptionGroup var shaping: ShapingFlags
 
+  @OptionGroup var recovery: RecoveryFlags
+
   @Flag(help: "Move the means of outputs back to where they were in float; needs --calibrate.")
   var biasCorrection = false
 
@@ -179,7 +202,12 @@ struct QuantizationFlags: ParsableArguments {
   var allowNonFinite = false
 
   func validate() throws {
-    if dynamic && calibrate != nil { throw ValidationError("--dynamic and --calibrate exclude each other") }
+    try recovery.validate(hasSamples: precision == .int8 && calibrate != nil)
+    if dynamic && calibrate != nil && !recovery.needsSamples {
+      throw ValidationError(
+        "--dynamic and --calibrate exclude each other, unless the samples are for --smooth or --outlier-columns"
+      )
+    }
     if calibration != nil && dynamic {
       throw ValidationError("--calibration and --dynamic exclude each other")
     }
@@ -233,6 +261,8 @@ struct QuantizationFlags: ParsableArguments {
     options.rounding = adaround ? "adaround" : rounding
     options.calibration = try calibration.map(StatisticsFile.read)
     shaping.apply(to: &options)
+    recovery.apply(to: &options)
+    options.isDynamic = dynamic
     options.allowsNonFinite = allowNonFinite
   }
 }

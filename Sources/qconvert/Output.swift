@@ -13,14 +13,19 @@ enum Output {
 
   /// One JSON object with sorted keys.
   static func json(_ value: some Encodable) throws {
+    result(String(decoding: try encoder(.prettyPrinted).encode(value), as: UTF8.self))
+  }
+
+  /// Numbers that JSON lacks are spelled as strings.
+  static func encoder(_ formatting: JSONEncoder.OutputFormatting) -> JSONEncoder {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.outputFormatting = formatting.union([.sortedKeys, .withoutEscapingSlashes])
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf",
       negativeInfinity: "-inf",
       nan: "nan"
     )
-    result(String(decoding: try encoder.encode(value), as: UTF8.self))
+    return encoder
   }
 
   private static func write(_ text: String, to descriptor: Int32) {

@@ -18,12 +18,7 @@ enum StatisticsFile {
 
   /// Writes beside the target and renames, so that the file is whole or absent.
   static func write(_ statistics: CalibrationStatistics, to path: String) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    let data = try encoder.encode(statistics)
-    do { try data.write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
-      throw CalibrationStatistics.unwritable(path)
-    }
+    try JSONFile.write(statistics, to: path)
   }
 
   private static func problem(_ error: DecodingError) -> String {

@@ -42,6 +42,9 @@ struct PassListTests {
     }
     let recovering = PassOptions(correctsBias: true, rounding: .gptq)
     used.formUnion(Pipelines.recover(recovering).passes.map(\.name))
+    var shaping = PassOptions()
+    (shaping.smooths, shaping.splitsOutliers) = (true, true)
+    used.formUnion(Pipelines.shape(shaping).passes.map(\.name))
     #expect(used == Set(PassList.all.map(\.name)))
   }
 }

@@ -520,7 +520,8 @@ struct ConvertToFp16Tests {
         %y: f32[1, 2] = gemm(%m, %v)
         output %y
       }
-      """
+      """,
+      context: PassContext(options: PassOptions(scheme: .fp16))
     )
     #expect(outcome.body.contains(#"%w.f32: f32[2, 2] = cast(%w) {to = "f32"}"#))
     #expect(outcome.body.contains("%a: f32[1, 2] = gemm(%x, %w.f32, %b.f32)"))

@@ -27,8 +27,26 @@ enum Tool {
     return bundle.deletingLastPathComponent().appendingPathComponent("qconvert").path
   }()
 
-  /// Runs `qconvert` in `folder` and waits for it.
-  static func run(_ arguments: [String], in folder: String) throws -> Outcome {
+  /// A call that runs.
+  struct Call {
+    let process: Process
+    fileprivate let files: (output: String, errors: String)
+
+    func wait() throws -> Outcome {
+      process.waitUntilExit()
+      defer {
+        for file in [files.output, files.errors] { try? FileManager.default.removeItem(atPath: file) }
+      }
+      return Outcome(
+        status: process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus,
+        output: String(decoding: try readFile(files.output), as: UTF8.self),
+        errors: String(decoding: try readFile(files.errors), as: UTF8.self)
+      )
+    }
+  }
+
+  /// Starts `qconvert` in `folder`.
+  static func start(_ arguments: [String], in folder: String) throws -> Call {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: path)
     process.arguments = arguments
@@ -37,18 +55,20 @@ enum Tool {
     let (output, errors) = (name + ".out", name + ".err")
     try write([], to: output)
     try write([], to: errors)
-    defer {
-      for file in [output, errors] { try? FileManager.default.removeItem(atPath: file) }
-    }
     process.standardOutput = FileHandle(forWritingAtPath: output)
     process.standardError = FileHandle(forWritingAtPath: errors)
+    // The program inherits the signals that this thread blocks, and those of a pool block all.
+    var (none, own) = (sigset_t(), sigset_t())
+    unsafe sigemptyset(&none)
+    unsafe pthread_sigmask(SIG_SETMASK, &none, &own)
+    defer { unsafe pthread_sigmask(SIG_SETMASK, &own, nil) }
     try process.run()
-    process.waitUntilExit()
-    return Outcome(
-      status: process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus,
-      output: String(decoding: try readFile(output), as: UTF8.self),
-      errors: String(decoding: try readFile(errors), as: UTF8.self)
-    )
+    return Call(process: process, files: (output, errors))
+  }
+
+  /// Runs `qconvert` in `folder` and waits for it.
+  static func run(_ arguments: [String], in folder: String) throws -> Outcome {
+    try start(arguments, in: folder).wait()
   }
 
   /// Runs `qconvert`, which must succeed.

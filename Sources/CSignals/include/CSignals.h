@@ -17,5 +17,13 @@ void qc_forget_temporary(int slot);
 /// `bus_message` must live as long as the process. A signal that is ignored stays ignored.
 void qc_install_handlers(const char *bus_message);
 
+/// Lets the next SIGINT or SIGTERM be told by `qc_is_interrupted` in place of ending the process.
+///
+/// The signal after that ends it, as `qc_install_handlers` says. A signal that is ignored stays ignored.
+void qc_catch_interrupts(void);
+
+/// Whether a signal came since `qc_catch_interrupts`.
+int qc_is_interrupted(void);
+
 /// Ignores SIGPIPE and SIGXFSZ, so that writes report EPIPE and EFBIG instead of ending the process.
 void qc_ignore_write_signals(void);

@@ -12,7 +12,8 @@ extension Pass {
   ///
   /// All operands of linear operators are converted, and other constants of at least 1,024 elements.
   ///
-  /// Beside i8 weights, only weights that stayed f32 are converted, and tables that `gather` picks rows from.
+  /// Beside i8 weights, only the weights of nodes that are kept as f16 are converted and, where ranges are per token, all that
+  /// stayed f32 and the tables that `gather` picks rows from; never those of nodes that are kept as f32.
   ///
   /// Not applied (with a remark): to a constant with a value beyond 65,504, which would become infinite, or with NaN or
   /// infinity; to outputs of the graph. Values that become subnormal or 0 are counted in a remark.
@@ -21,8 +22,7 @@ extension Pass {
     summary: "Store f32 constants as f16."
   ) { (graph, context) throws(Refusal) in
     var changed = false
-    let isMixed = context.options.scheme == .int8 && context.options.activationGranularity == .perRow
-    for id in graph.valueIDs where isCandidate(id, graph) && (!isMixed || isTable(id, graph)) {
+    for id in graph.valueIDs where isCandidate(id, graph) && isWanted(id, graph, context) {
       if try convert(id, &graph, &context) { changed = true }
     }
     return changed
@@ -34,6 +34,15 @@ private func isCandidate(_ id: ValueID, _ graph: Graph) -> Bool {
     !graph.users(of: id).isEmpty
   else { return false }
   return tensor.count >= 1_024 || graph.users(of: id).allSatisfy { LinearNode(graph, $0) != nil }
+}
+
+/// Whether the scheme wants a constant as f16.
+private func isWanted(_ id: ValueID, _ graph: Graph, _ context: PassContext) -> Bool {
+  guard context.options.scheme == .int8 else { return true }
+  let formats = graph.users(of: id).map { context.kept[$0] }
+  guard isTable(id, graph), !formats.contains(FloatFormat.float32) else { return false }
+  return context.options.activationGranularity == .perRow
+    || formats.allSatisfy { $0 == FloatFormat.float16 }
 }
 
 /// Whether all users take a constant as a weight, or gather from it.

@@ -14,8 +14,8 @@ extension Pass {
   /// One quantizer serves all linear users of a value; other users keep the float value. The bias stays f32, since its scale
   /// is not known before.
   ///
-  /// Not applied (with a remark): to the operators that `insert-quant-stubs` leaves out, and to transposed
-  /// convolutions.
+  /// Not applied (with a remark): to the operators that `insert-quant-stubs` leaves out, to transposed
+  /// convolutions, and to nodes that are kept in float.
   public static let insertDynamicQuant = Pass(
     name: "insert-dynamic-quant",
     summary: "Quantize the inputs of linear operators by their own range at run time."
@@ -25,6 +25,10 @@ extension Pass {
       guard let linear = LinearNode(graph, id) else { continue }
       if let reason = linear.integerObstacle(graph, isDynamic: true) {
         context.missed(graph, id, reason)
+        continue
+      }
+      guard context.kept[id] == nil else {
+        context.missed(graph, id, "it is kept in float")
         continue
       }
       guard !linear.staysFloat(context.options) else {

@@ -20,12 +20,13 @@ extension Pass {
   /// without rounding to 8 bits.
   ///
   /// Not applied (with a remark): to linear operators with computed weights, alpha or beta, more products than an accumulator
-  /// holds, and to grouped transposed convolutions. A value without a calibrated range is refused.
+  /// holds, and to grouped transposed convolutions; to nodes that are kept in float. A value without a calibrated range is refused.
   public static let insertQuantStubs = Pass(
     name: "insert-quant-stubs",
     summary: "Quantize the inputs of integer operators by calibrated ranges."
   ) { (graph, context) throws(Refusal) in
-    let regions = IntegerRegions(graph)
+    let regions = IntegerRegions(graph, keeping: Set(context.kept.keys))
+    let observed = context.kept.isEmpty ? regions : IntegerRegions(graph)
     for (node, reason) in regions.excluded { context.missed(graph, node, reason) }
     guard !regions.quantized.isEmpty else { return false }
     guard let ranges = context.ranges else {
@@ -39,7 +40,7 @@ extension Pass {
     }
     var stubs: [ValueID: Stub] = [:]
     for value in regions.observed {
-      stubs[value] = try makeStub(value, ranges, &graph, &context)
+      stubs[value] = try makeStub(value, observed.origin(of: value), ranges, &graph, &context)
     }
     for value in regions.quantized {
       guard let stub = stubs[regions.origin(of: value)] else { continue }
@@ -55,14 +56,16 @@ private struct Stub {
   let zeroPoint: ValueID
 }
 
+/// - Parameter origin: The value whose range was observed where that of `value` was not.
 private func makeStub(
   _ value: ValueID,
+  _ origin: ValueID,
   _ ranges: ActivationRanges,
   _ graph: inout Graph,
   _ context: inout PassContext
 ) throws(Refusal) -> Stub {
   let name = graph[value].name
-  guard let entry = ranges[name] else {
+  guard let entry = ranges[name] ?? ranges[graph[origin].name] else {
     throw Refusal(
       .invalid,
       at: "value \(Refusal.quoted(name))",

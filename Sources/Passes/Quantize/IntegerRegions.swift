@@ -17,8 +17,11 @@ struct IntegerRegions {
   /// The value whose range each quantized value has; itself, unless data just passes through or is joined.
   private var origin: [ValueID: ValueID] = [:]
 
-  init(_ graph: Graph) {
-    chooseNodes(graph)
+  /// - Parameters:
+  ///   - graph: A float graph.
+  ///   - kept: Nodes that stay float.
+  init(_ graph: Graph, keeping kept: Set<NodeID> = []) {
+    chooseNodes(graph, kept)
     let inner = graph.order.filter(nodes.contains).compactMap { absorbed(by: $0, graph) }
     let skipped = Set(inner)
     var seen: Set<ValueID> = []
@@ -37,7 +40,7 @@ struct IntegerRegions {
   /// Values whose ranges calibration must find, in order of production.
   var observed: [ValueID] { quantized.filter { origin(of: $0) == $0 } }
 
-  private mutating func chooseNodes(_ graph: Graph) {
+  private mutating func chooseNodes(_ graph: Graph, _ kept: Set<NodeID>) {
     var linear: Set<NodeID> = []
     var hasLinearUser: Set<ValueID> = []
     for id in graph.order {
@@ -46,18 +49,25 @@ struct IntegerRegions {
         excluded.append((id, reason))
         continue
       }
+      if kept.contains(id) {
+        excluded.append((id, "it is kept in float"))
+        continue
+      }
       linear.insert(id)
       hasLinearUser.insert(node.data)
     }
+    let others = Set(
+      graph.order.filter { !linear.contains($0) && !kept.contains($0) && Role(graph, $0) != nil }
+    )
     var reaching: Set<ValueID> = []
     for id in graph.order.reversed() {
       let isReaching =
         linear.contains(id)
-        || Role(graph, id) != nil && graph[id].outputs.contains(where: reaching.contains)
+        || others.contains(id) && graph[id].outputs.contains(where: reaching.contains)
       if isReaching { reaching.formUnion(dataInputs(of: id, graph)) }
     }
     nodes = linear
-    for id in graph.order where !linear.contains(id) && Role(graph, id) != nil {
+    for id in graph.order where others.contains(id) {
       guard graph[id].outputs.contains(where: reaching.contains) else { continue }
       let isFed = dataInputs(of: id, graph).allSatisfy { value in
         hasLinearUser.contains(value) || graph[value].producer.map(nodes.contains) ?? false

@@ -101,6 +101,14 @@ public struct InspectReport: Codable, Hashable, Sendable {
   public var floatOps: Int
   public var passes: [String]
   public var scheme: String?
+  /// The family of networks that int8 was set up for, and why.
+  public var preset: String?
+  /// What was done before calibration so that quantization costs less.
+  public var recovery: String?
+  /// Operators that were kept in float, and how their weights are stored.
+  public var keptFloat: String?
+  /// What a conversion under a budget of accuracy found.
+  public var budget: String?
   public var source: String?
   public var calibration: String?
   public var architecture: String?
@@ -112,7 +120,8 @@ public struct InspectReport: Codable, Hashable, Sendable {
 
   enum CodingKeys: String, CodingKey {
     case file, format, parameters, accounting, dtypes, ops, tensors, inputs, outputs, passes, scheme, source
-    case calibration, architecture, preprocessing, checksums, notes
+    case calibration, preset, recovery, budget, architecture, preprocessing, checksums, notes
+    case keptFloat = "kept_float"
     case fileBytes = "file_bytes"
     case storedBytes = "stored_bytes"
     case payloadBytes = "payload_bytes"

@@ -90,7 +90,8 @@ extension InspectReport {
 
   private var provenance: String {
     let facts = [
-      ("source", source), ("architecture", architecture), ("scheme", scheme), ("calibration", calibration),
+      ("source", source), ("architecture", architecture), ("scheme", scheme), ("preset", preset),
+      ("recovery", recovery), ("kept in float", keptFloat), ("budget", budget), ("calibration", calibration),
       ("preprocessing", preprocessing), ("passes", passes.isEmpty ? nil : passes.joined(separator: ", ")),
     ]
     var rows = facts.compactMap { name, value in value.map { [name, Refusal.printable($0, limit: 1000)] } }

@@ -82,6 +82,19 @@ struct Recovery {
   }
 }
 
+extension Recovery {
+  /// What the passes before calibration did, such as `smooth-activations: 24 of 36; split-outlier-columns: 2 of 12`.
+  static func summary(_ remarks: ArraySlice<Remark>) -> String {
+    var names: [String] = []
+    for remark in remarks where !names.contains(remark.pass) { names.append(remark.pass) }
+    let parts = names.map { name in
+      let own = remarks.filter { $0.pass == name }
+      return "\(name): \(own.count { $0.kind == .applied }) of \(own.count)"
+    }
+    return parts.isEmpty ? "nothing to gain" : parts.joined(separator: "; ")
+  }
+}
+
 /// A layer with what is needed to gather evidence about it.
 private struct LayerUnderRepair {
   let layer: QuantizedLayer

@@ -1,4 +1,5 @@
 internal import BinaryIO
+internal import Glibc
 internal import GraphIR
 
 /// The outputs of two models compared, sample by sample.
@@ -8,6 +9,8 @@ struct OutputComparison {
   private(set) var samples = 0
   private(set) var sumOfCosines = 0.0
   private(set) var worst: (sample: Int, cosine: Double)?
+  /// Of the softmax of the scores, reference against candidate, in nats.
+  private(set) var sumOfDivergences = 0.0
   private(set) var nonFiniteReference = 0
   private(set) var nonFiniteCandidate = 0
 
@@ -61,6 +64,23 @@ struct OutputComparison {
       )
     }
     tally.add(reference: expected.values(row), candidate: found.values(row), label: label)
+    sumOfDivergences += OutputComparison.divergence(expected.values(row), found.values(row))
+  }
+
+  /// The mean Kullback-Leibler divergence of the scores' softmax; nil where outputs are no scores.
+  var meanDivergence: Double? { tally.samples > 0 ? sumOfDivergences / Double(tally.samples) : nil }
+
+  /// `Σ p (log p - log q)` of the softmax `p` of one vector and `q` of another; infinite where a score is not finite.
+  static func divergence(_ reference: [Float], _ candidate: [Float]) -> Double {
+    guard reference.allSatisfy(\.isFinite), candidate.allSatisfy(\.isFinite) else { return .infinity }
+    let (p, q) = (logSoftmax(reference), logSoftmax(candidate))
+    return max(0, zip(p, q).reduce(0) { $0 + exp($1.0) * ($1.0 - $1.1) })
+  }
+
+  private static func logSoftmax(_ scores: [Float]) -> [Double] {
+    let peak = Double(scores.max() ?? 0)
+    let total = log(scores.reduce(0) { $0 + exp(Double($1) - peak) })
+    return scores.map { Double($0) - peak - total }
   }
 
   fileprivate static func refusal(_ output: Int, _ problem: String, remedy: String) -> Refusal {

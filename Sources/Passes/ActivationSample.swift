@@ -1,0 +1,95 @@
+package import GraphIR
+
+/// What recovery knows of the rows that a matrix product reads on calibration data.
+package struct ActivationSample: Sendable {
+  /// Elements of a row.
+  package let width: Int
+  /// Rows that were kept, one after the other.
+  package private(set) var rows: [Float] = []
+  /// The largest magnitude of each column over all rows, kept or not.
+  package private(set) var peaks: [Float]
+  /// The parity of the sample that each kept row is of.
+  private var isOdd: [Bool] = []
+
+  package init(width: Int) {
+    self.width = width
+    peaks = [Float](repeating: 0, count: width)
+  }
+
+  /// Rows that were kept.
+  package var count: Int { rows.count / max(width, 1) }
+
+  /// Takes the value of one calibration sample.
+  ///
+  /// Keeps rows spread evenly, from another offset for each sample, and the one with the largest magnitude.
+  ///
+  /// - Parameters:
+  ///   - tensor: f32, the last axis as wide as the rows.
+  ///   - number: The number of the sample, which shifts the choice.
+  ///   - limit: The most rows to keep of this sample.
+  package mutating func observe(_ tensor: Tensor, number: Int, limit: Int) {
+    let total = tensor.count / max(width, 1)
+    guard total > 0 else { return }
+    let values = tensor.elements(as: Float.self)
+    var loudest = (row: 0, peak: Float(-1))
+    for row in 0..<total {
+      var peak: Float = 0
+      for column in 0..<width {
+        let magnitude = abs(values[row * width + column])
+        guard magnitude.isFinite else { continue }
+        if magnitude > peaks[column] { peaks[column] = magnitude }
+        if magnitude > peak { peak = magnitude }
+      }
+      if peak > loudest.peak { loudest = (row, peak) }
+    }
+    let wanted = min(total, max(limit - 1, 1))
+    var chosen: Set<Int> = [loudest.row]
+    for index in 0..<wanted { chosen.insert((index * total / wanted + number * 7) % total) }
+    for row in chosen.sorted() {
+      let own = values[(row * width)..<((row + 1) * width)]
+      guard own.allSatisfy(\.isFinite) else { continue }
+      rows += own
+      isOdd.append(!number.isMultiple(of: 2))
+    }
+  }
+
+  /// The magnitude that each column may reach on other data: its peak, or four standard deviations if that is more.
+  var levels: [Float] {
+    var squares = [Float](repeating: 0, count: width)
+    for row in 0..<count {
+      for column in 0..<width { squares[column] += rows[row * width + column] * rows[row * width + column] }
+    }
+    return zip(peaks, squares).map { max($0, 4 * ($1 / Float(max(count, 1))).squareRoot()) }
+  }
+
+  /// The rows of samples with an even number, or of those with an odd one; all where either has none.
+  func half(odd: Bool) -> ActivationSample {
+    guard isOdd.contains(true), isOdd.contains(false) else { return self }
+    var result = ActivationSample(width: width)
+    for row in 0..<count where isOdd[row] == odd {
+      let own = rows[(row * width)..<((row + 1) * width)]
+      result.rows += own
+      result.isOdd.append(odd)
+      for (column, value) in own.enumerated() { result.peaks[column] = max(result.peaks[column], abs(value)) }
+    }
+    return result
+  }
+
+  /// The sample with every column divided by its factor.
+  func divided(by factors: [Float]) -> ActivationSample {
+    var result = self
+    for index in rows.indices { result.rows[index] = rows[index] / factors[index % width] }
+    for column in peaks.indices { result.peaks[column] = peaks[column] / factors[column] }
+    return result
+  }
+
+  /// The sample with some columns set to 0.
+  func clearing(_ columns: [Int]) -> ActivationSample {
+    var result = self
+    for column in columns {
+      result.peaks[column] = 0
+      for row in 0..<count { result.rows[row * width + column] = 0 }
+    }
+    return result
+  }
+}

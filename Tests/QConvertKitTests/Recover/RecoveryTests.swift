@@ -1,0 +1,130 @@
+import BinaryIO
+import Datasets
+import GraphIR
+import Passes
+import Quantization
+import Runtime
+import TestSupport
+import Testing
+
+@testable import QConvertKit
+
+@Suite struct RecoveryTests {
+  /// A chain of matrix products of 8 by 8 with ReLU between.
+  private func chain(_ layers: Int) throws -> Graph {
+    var random = SplitMix64(seed: 31)
+    var graph = Graph(name: "chain")
+    var value = graph.addInput("x", TensorType(.float32, [.symbol("n"), 8]))
+    for layer in 0..<layers {
+      let weight = graph.addConstant("w\(layer)", try random.floats([8, 8], in: -0.6...0.7))
+      let bias = graph.addConstant("b\(layer)", try random.floats([8]))
+      var gemm = Gemm(transB: true)
+      gemm.activation = layer == layers - 1 ? .none : .relu
+      let node = try graph.addNode(.gemm(gemm), inputs: [value, weight, bias], outputNames: ["y\(layer)"])
+      value = graph[node].outputs[0]
+    }
+    graph.addOutput(value)
+    try TypeInference.infer(&graph)
+    return graph
+  }
+
+  private func quantized(_ float: Graph, _ data: Dataset, _ context: inout PassContext) throws -> Graph {
+    let statistics = try Calibrator(threads: 1).calibrate(float, on: data) { _, _ in }
+    context.ranges = try statistics.ranges(
+      for: ModelHash.text(of: float),
+      by: ObserverKind.minMax.makeObserver(alpha: 0.05, percentile: 99.99)
+    )
+    var graph = float
+    try PassManager().run(Pipelines.quantize(context.options), on: &graph, &context)
+    return graph
+  }
+
+  private func samples(_ graph: Graph) throws -> Dataset {
+    try Dataset.synthetic(for: ModelInput.inputs(of: graph), preprocessing: nil, count: 60)
+  }
+
+  /// The mean of every output over the samples.
+  private func means(_ graph: Graph, _ data: Dataset) throws -> [Double] {
+    let session = try Session(graph, options: SessionOptions(executor: .reference))
+    var sums = [Double](repeating: 0, count: 8)
+    for index in 0..<data.count {
+      let outputs = try session.run(data.sample(index).inputs)
+      for (place, value) in try #require(outputs.first).value.elements(as: Float.self).enumerated() {
+        sums[place % 8] += Double(value)
+      }
+    }
+    return sums.map { $0 / Double(data.count) }
+  }
+
+  @Test("bias correction from samples moves the means of the outputs to where they were in float")
+  func bias() throws {
+    let float = try chain(4)
+    let data = try samples(float)
+    let options = PassOptions(granularity: .perTensor, correctsBias: true)
+    var context = PassContext(options: options)
+    let plain = try quantized(float, data, &context)
+    var mended = plain
+    var done: [Int] = []
+    try Recovery(float: float, options: options, threads: 1).run(
+      on: &mended,
+      &context,
+      data,
+      apply: { (graph, context) throws(Refusal) in
+        try PassManager().run(Pipelines.recover(options), on: &graph, &context)
+      },
+      progress: { count, _ in done.append(count) }
+    )
+    let wanted = try means(float, data)
+    func error(_ graph: Graph) throws -> Double {
+      zip(try means(graph, data), wanted).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }.squareRoot()
+    }
+    #expect(try error(mended) < 0.3 * error(plain))
+    #expect(done == [1, 2, 3, 4])
+    #expect(context.evidence.isEmpty)
+  }
+
+  @Test("evidence of a layer comes from the network with the layers before already mended")
+  func sequence() throws {
+    let float = try chain(3)
+    let data = try samples(float)
+    let options = PassOptions(correctsBias: true)
+    var context = PassContext(options: options)
+    var graph = try quantized(float, data, &context)
+    var seen: [[Int]] = []
+    try Recovery(float: float, options: options, threads: 1).run(
+      on: &graph,
+      &context,
+      data,
+      apply: { (graph, context) throws(Refusal) in
+        let layers = QuantizedLayer.all(in: graph)
+        seen.append(layers.indices.filter { context.evidence[layers[$0].id] != nil })
+        for layer in layers {
+          if let found = context.evidence[layer.id] { #expect(found.moments.count == 60) }
+        }
+      },
+      progress: { _, _ in }
+    )
+    #expect(seen == [[0], [1], [2]])
+  }
+
+  @Test("networks of many layers are mended some layers at a time, all of them")
+  func stages() throws {
+    let float = try chain(130)
+    let data = try samples(float).spread(2)
+    let options = PassOptions(correctsBias: true)
+    var context = PassContext(options: options)
+    var graph = try quantized(float, data, &context)
+    var sizes: [Int] = []
+    var last = (0, 0)
+    try Recovery(float: float, options: options, threads: 1).run(
+      on: &graph,
+      &context,
+      data,
+      apply: { (_, context) throws(Refusal) in sizes.append(context.evidence.count) },
+      progress: { last = ($0, $1) }
+    )
+    #expect(sizes.count <= 64)
+    #expect(sizes.reduce(0, +) == 130)
+    #expect(last == (130, 130))
+  }
+}
