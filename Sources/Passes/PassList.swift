@@ -21,6 +21,7 @@ public enum PassList {
     .insertDynamicQuant,
     .quantizeWeights,
     .quantizeBias,
+    .quantizeTables,
     .roundWeights,
     .correctBias,
     .convertToFp16,

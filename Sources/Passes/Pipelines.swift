@@ -62,11 +62,11 @@ public enum Pipelines {
     switch (options.scheme, options.activations) {
     case (.fp32, _): Pipeline(stages: [])
     case (.fp16, _): Pipeline(stages: [.once(.convertToFp16)])
-    case (.int8, .none): Pipeline(stages: [.once(.quantizeWeights)])
+    case (.int8, .none): Pipeline(stages: [.once(.quantizeWeights), .once(.quantizeTables)])
     case (.int8, .dynamic):
       Pipeline(
-        stages: [.once(.insertDynamicQuant), .once(.quantizeWeights)]
-          // after the weights: for what stayed f32, which is patch and word embeddings
+        stages: [.once(.insertDynamicQuant), .once(.quantizeWeights), .once(.quantizeTables)]
+          // after the weights and tables: for what stayed f32, which is patch embeddings and small tables
           + (options.activationGranularity == .perRow ? [.once(.convertToFp16)] : [])
       )
     case (.int8, .static):
@@ -74,7 +74,8 @@ public enum Pipelines {
         .once(.insertQuantStubs),
         .once(.clampRelu6),  // after the stubs, whose saturation it relies on
         .once(.quantizeWeights),  // after the stubs: the input's scale bounds the weight's from below
-        .once(.quantizeBias),  // last: a bias has the scale of input times weight
+        .once(.quantizeBias),  // after the weights: a bias has the scale of input times weight
+        .once(.quantizeTables),
       ])
     }
   }
