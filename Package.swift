@@ -129,7 +129,8 @@ let package = Package(
       [
         "QConvertKit", "Architectures", "Datasets", "QModelFormat", "Runtime", "Safetensors", "GraphIR",
         "BinaryIO",
-      ]
+      ],
+      exclude: ["Fixtures"]
     ),
     tests("QConvertEndToEndTests", ["qconvert", "Datasets", "GraphIR", "BinaryIO"]),
   ],

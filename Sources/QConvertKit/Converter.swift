@@ -80,7 +80,11 @@ public enum Converter {
   }
 
   private static func load(_ input: String, _ options: ConvertOptions) throws(Refusal) -> Graph {
-    var graph = try Loader.load(input, architecture: options.architecture)
+    var graph = try Loader.load(
+      input,
+      architecture: options.architecture,
+      inputSize: options.inputSize
+    )
     try refuseQuantized(graph, input, options)
     try refuseNonFinite(graph, input, options)
     if let text = options.preprocessing ?? options.calibration?.preprocessing {

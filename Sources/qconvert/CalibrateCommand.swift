@@ -83,6 +83,7 @@ struct CalibrateCommand: ParsableCommand {
     options.calibrationSamples = samples
     options.preprocessing = preprocessing.text
     options.architecture = execution.arch
+    options.inputSize = execution.inputSize
     options.disabledPasses = disabledPasses
     options.threads = execution.threads
     shaping.apply(to: &options)

@@ -57,6 +57,7 @@ struct ConvertCommand: ParsableCommand {
     passes.apply(to: &options)
     options.preprocessing = preprocessing.text
     options.architecture = execution.arch
+    options.inputSize = execution.inputSize
     options.compress = compress
     options.threads = execution.threads
     let bar = ProgressBar("calibrating")

@@ -65,7 +65,8 @@ struct VerifyCommand: ParsableCommand {
       candidate,
       data: selection,
       options: options,
-      architecture: execution.arch
+      architecture: execution.arch,
+      inputSize: execution.inputSize
     ) { bar.update($0, of: $1) }
     bar.finish()
     if json { try Output.json(report) } else { Output.result(report.text) }
