@@ -129,7 +129,8 @@ let package = Package(
       [
         "QConvertKit", "Architectures", "Datasets", "Passes", "QModelFormat", "Quantization", "Runtime",
         "Safetensors", "GraphIR", "BinaryIO",
-      ]
+      ],
+      exclude: ["Fixtures"]
     ),
     tests("QConvertEndToEndTests", ["qconvert", "Datasets", "QModelFormat", "GraphIR", "BinaryIO"]),
   ],

@@ -4,26 +4,35 @@ import GraphIR
 /// A network that is known by name: how to build it from the tensors of a checkpoint.
 struct Architecture: Sendable {
   let name: String
-  /// Height and width of the input in pixels.
-  let extent: Int
-  /// The extent where the checkpoint decides it.
-  private let extentOf: (@Sendable (Checkpoint) -> Int)?
-  /// The usual preprocessing of its input, in the text form of the graph's metadata.
-  let preprocessing: String
-  /// Adds the layers to a network and returns nothing; the last layer is the output.
-  let describe: @Sendable (inout Network, Feature) -> Void
+  /// The usual preprocessing of images, in the text form of the graph's metadata; nil: it takes none.
+  let preprocessing: String?
+  /// Adds the layers to a network; the last layer is the output unless it names others.
+  private let describe: @Sendable (inout Network) -> Void
 
+  /// A network for images of one size, `extent` × `extent` pixels.
   init(
     _ name: String,
     extent: Int = 224,
     preprocessing: String = Architecture.imageNet,
-    extentOf: (@Sendable (Checkpoint) -> Int)? = nil,
     describe: @escaping @Sendable (inout Network, Feature) -> Void
   ) {
+    self.init(name, preprocessing: preprocessing) { net in
+      let size = ImageSize(height: extent, width: extent)
+      if let wanted = net.checkpoint.inputSize, wanted != size {
+        net.refuse(
+          "\(name) takes images of \(extent)x\(extent) pixels, not \(wanted.height)x\(wanted.width)",
+          remedy: "leave out --input-size, or export the network at that size to ONNX"
+        )
+      }
+      let image = net.imageInput(size)
+      describe(&net, image)
+    }
+  }
+
+  /// A network that declares its own inputs.
+  init(_ name: String, preprocessing: String?, describe: @escaping @Sendable (inout Network) -> Void) {
     self.name = name
-    self.extent = extent
     self.preprocessing = preprocessing
-    self.extentOf = extentOf
     self.describe = describe
   }
 
@@ -34,12 +43,9 @@ struct Architecture: Sendable {
   /// The network that the description makes of `checkpoint`, complete or not.
   func network(for checkpoint: Checkpoint) -> Network {
     var network = Network(checkpoint, preprocessing: preprocessing)
-    describe(&network, Network.input(extent: extent(for: checkpoint)))
+    describe(&network)
     return network
   }
-
-  /// Height and width of the input for `checkpoint`.
-  func extent(for checkpoint: Checkpoint) -> Int { extentOf?(checkpoint) ?? extent }
 }
 
 /// How well a checkpoint fits an architecture.
@@ -59,7 +65,8 @@ struct Match {
     self.architecture = architecture
     network = architecture.network(for: checkpoint)
     let demands = network.demands
-    for demand in demands {
+    var demanded: Set<String> = []
+    for demand in demands where demanded.insert(demand.name).inserted {
       guard let tensor = checkpoint[demand.name] else {
         missing.append(Refusal.quoted(demand.name))
         continue
@@ -71,7 +78,7 @@ struct Match {
         misshapen.append("\(Refusal.quoted(demand.name)) is \(tensor.dtype.name), not floating-point")
       }
     }
-    let demanded = Set(demands.map(\.name))
+    demanded.formUnion(network.ignored)
     for (name, _) in checkpoint.entries
     where !demanded.contains(name) && !name.hasSuffix(".num_batches_tracked") {
       extra.append(Refusal.quoted(name))

@@ -6,12 +6,12 @@ public enum Architectures {
   /// All that are known; among equally near ones the first is named.
   static let all: [Architecture] =
     ResNet.all + MobileNetV2.all + MobileNetV3.all + SqueezeNet.all + VGG.all + CIFARResNet.all
-    + EfficientNetLite.all + VisionTransformer.all
+    + EfficientNetLite.all + VisionTransformer.all + BERT.all
 
   /// Names for `--arch`.
   public static var allNames: [String] { all.map(\.name) }
 
-  /// The graph of a checkpoint: input `input: f32[batch, 3, H, W]`, output `output`.
+  /// The graph of a checkpoint: for images input `input: f32[batch, 3, H, W]` and output `output`.
   ///
   /// Constants carry the tensors' names and share their bytes; a tensor that is not f32 is cast in the graph.
   /// Prefixes of training wrappers (`module.`, `model.`, ...) are dropped where all names have them, and
@@ -21,7 +21,8 @@ public enum Architectures {
   ///   - checkpoint: The weights.
   ///   - named: One of ``allNames``; nil chooses the one that fits.
   /// - Returns: A graph with its architecture and usual preprocessing in the metadata.
-  /// - Throws: A refusal that lists what is missing, misshapen or extra for the nearest architecture.
+  /// - Throws: A refusal that lists what is missing, misshapen or extra for the nearest architecture; one (S18) when
+  ///   the tensors fit, but something else about the network is not known or not supported.
   public static func build(_ checkpoint: Checkpoint, named: String? = nil) throws(Refusal) -> Graph {
     let checkpoint = try checkpoint.unwrapped()
     let candidates = try candidates(named)
@@ -30,10 +31,7 @@ public enum Architectures {
     guard best.problems == 0 else { throw mismatch(best, checkpoint, named: named) }
     let fitting = matches.filter { $0.problems == 0 }.map(\.architecture.name)
     guard fitting.count == 1 else { throw ambiguous(fitting) }
-    var graph = try best.network.graph(
-      named: best.architecture.name,
-      extent: best.architecture.extent(for: checkpoint)
-    )
+    var graph = try best.network.graph(named: best.architecture.name)
     graph.metadata[MetadataKey.architecture] = best.architecture.name
     graph.metadata[MetadataKey.preprocessing] = best.network.preprocessing
     return graph

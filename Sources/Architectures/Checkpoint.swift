@@ -5,10 +5,18 @@ public import GraphIR
 public struct Checkpoint: Sendable {
   /// In the order of the file.
   public let entries: [(name: String, tensor: Tensor)]
+  /// What files beside it say.
+  public let settings: ModelSettings
+  /// The size of images that the network shall take; nil: the usual one.
+  public let inputSize: ImageSize?
   private let table: [String: Int]
 
   /// - Throws: A refusal when a name occurs twice.
-  public init(_ entries: [(name: String, tensor: Tensor)]) throws(Refusal) {
+  public init(
+    _ entries: [(name: String, tensor: Tensor)],
+    settings: ModelSettings = ModelSettings(),
+    inputSize: ImageSize? = nil
+  ) throws(Refusal) {
     var table: [String: Int] = [:]
     for (index, entry) in entries.enumerated() {
       guard table.updateValue(index, forKey: entry.name) == nil else {
@@ -22,6 +30,8 @@ public struct Checkpoint: Sendable {
       }
     }
     self.entries = entries
+    self.settings = settings
+    self.inputSize = inputSize
     self.table = table
   }
 
@@ -40,7 +50,7 @@ public struct Checkpoint: Sendable {
     {
       entries = entries.map { (String($0.name.dropFirst(prefix.count)), $0.tensor) }
     }
-    return try Checkpoint(entries)
+    return try Checkpoint(entries, settings: settings, inputSize: inputSize)
   }
 
   /// An extent of a tensor, for descriptions that take widths from the checkpoint.

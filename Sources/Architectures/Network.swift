@@ -4,24 +4,42 @@ import GraphIR
 /// A value of a network under description: square feature maps `[batch, channels, extent, extent]`, or
 /// `[batch, channels]` behind ``Network/flatten(_:_:)``.
 struct Feature {
-  fileprivate let index: Int
+  /// Where a value comes from.
+  enum Source {
+    /// Index of an input of the network.
+    case input(Int)
+    /// Index of a layer.
+    case layer(Int)
+    /// A tensor of the checkpoint.
+    case parameter(Network.Demand)
+    /// A scalar i64.
+    case integer(Int)
+  }
+
+  let source: Source
   let channels: Int
   let extent: Int
-  /// The tensor that this is, if no layer makes it.
-  fileprivate var parameter: Network.Demand?
 
-  fileprivate init(index: Int, channels: Int, extent: Int) {
-    self.index = index
+  fileprivate init(source: Source, channels: Int, extent: Int) {
+    self.source = source
     self.channels = channels
     self.extent = extent
   }
 
   /// A tensor of the checkpoint.
   init(parameter: Network.Demand) {
-    index = -1
-    channels = parameter.shape.last ?? 1
-    extent = 1
-    self.parameter = parameter
+    self.init(source: .parameter(parameter), channels: parameter.shape.last ?? 1, extent: 1)
+  }
+
+  /// A scalar i64.
+  init(integer: Int) {
+    self.init(source: .integer(integer), channels: 1, extent: 1)
+  }
+
+  /// The tensor that this is, if no layer makes it.
+  var parameter: Network.Demand? {
+    guard case .parameter(let demand) = source else { return nil }
+    return demand
   }
 }
 
@@ -52,6 +70,8 @@ struct Network {
   struct Demand {
     let name: String
     let shape: [Int]
+    /// Makes the constant of the checkpoint's tensor; nil: they are the same.
+    var derive: (@Sendable (Tensor) throws(Refusal) -> Tensor)?
   }
 
   struct Layer {
@@ -64,7 +84,14 @@ struct Network {
   }
 
   let checkpoint: Checkpoint
+  private(set) var inputs: [(name: String, type: TensorType)] = []
   private(set) var layers: [Layer] = []
+  /// Results and the layers they come from; the last layer is `output` where there are none.
+  private var outputs: [Int: String] = [:]
+  /// Tensors that the network can do without.
+  private(set) var ignored: [String] = []
+  /// Why a network whose tensors are all there cannot be built.
+  private(set) var obstacle: Refusal?
   /// What the graph's metadata say of preprocessing; nil when the checkpoint does not tell.
   var preprocessing: String?
 
@@ -90,8 +117,32 @@ struct Network {
 
   // MARK: Layers
 
-  /// The input of `extent` × `extent` pixels, three channels.
-  static func input(extent: Int) -> Feature { Feature(index: -1, channels: 3, extent: extent) }
+  /// An input of the network.
+  mutating func input(_ name: String, _ type: TensorType, extent: Int = 1) -> Feature {
+    inputs.append((name, type))
+    let channels = type.rank > 1 ? type.dims[1].value ?? 1 : 1
+    return Feature(source: .input(inputs.count - 1), channels: channels, extent: extent)
+  }
+
+  /// Images with three channels.
+  mutating func imageInput(_ size: ImageSize) -> Feature {
+    let dims: [Dim] = [.symbol("batch"), 3, .known(size.height), .known(size.width)]
+    return input("input", TensorType(.float32, dims), extent: size.height)
+  }
+
+  /// Names what a layer makes as a result of the network.
+  mutating func output(_ name: String, _ x: Feature) {
+    if case .layer(let index) = x.source { outputs[index] = name }
+  }
+
+  /// Accepts tensors that no layer takes.
+  mutating func ignore(_ names: [String]) { ignored += names }
+
+  /// States that the network cannot be built; the first reason counts.
+  mutating func refuse(_ problem: String, remedy: String) {
+    guard obstacle == nil else { return }
+    obstacle = Refusal(.unsupported, at: "checkpoint", rule: "S18", problem, remedy: remedy)
+  }
 
   /// A convolution; without `padding` it keeps the extent at stride 1.
   mutating func conv(
@@ -136,12 +187,10 @@ struct Network {
     return add(name, .batchNorm(BatchNorm(epsilon: epsilon)), [x], parameters)
   }
 
-  /// A fully connected layer with bias.
-  mutating func linear(_ name: String, _ x: Feature, _ channels: Int) -> Feature {
-    let parameters = [
-      Demand(name: "\(name).weight", shape: [channels, x.channels]),
-      Demand(name: "\(name).bias", shape: [channels]),
-    ]
+  /// A fully connected layer.
+  mutating func linear(_ name: String, _ x: Feature, _ channels: Int, bias: Bool = true) -> Feature {
+    var parameters = [Demand(name: "\(name).weight", shape: [channels, x.channels])]
+    if bias { parameters.append(Demand(name: "\(name).bias", shape: [channels])) }
     return add(name, .gemm(Gemm(transB: true)), [x], parameters, channels: channels)
   }
 
@@ -233,7 +282,7 @@ struct Network {
     )
     let first = inputs[0]
     return Feature(
-      index: layers.count - 1,
+      source: .layer(layers.count - 1),
       channels: channels ?? first.channels,
       extent: extent ?? first.extent
     )
@@ -241,42 +290,44 @@ struct Network {
 }
 
 extension Network {
-  /// The graph of the layers with the tensors of the checkpoint: one input `input`, one output `output`.
+  /// The graph of the layers with the tensors of the checkpoint.
   ///
-  /// - Parameters:
-  ///   - name: Name of the graph.
-  ///   - extent: Height and width of the input.
-  /// - Throws: A refusal when a demanded tensor is missing, or types do not fit.
-  func graph(named name: String, extent: Int) throws(Refusal) -> Graph {
+  /// - Parameter name: Name of the graph.
+  /// - Throws: A refusal when the network has an ``obstacle``, a demanded tensor is missing, or types do not fit.
+  func graph(named name: String) throws(Refusal) -> Graph {
+    if let obstacle { throw obstacle }
     var graph = Graph(name: name)
-    let input = graph.addInput(
-      "input",
-      TensorType(.float32, [.symbol("batch"), 3, .known(extent), .known(extent)])
-    )
-    var outputs: [ValueID] = []
+    let given = inputs.map { graph.addInput($0.name, $0.type) }
+    let names = outputs.isEmpty ? [layers.count - 1: "output"] : outputs
+    var results: [ValueID] = []
     for (index, layer) in layers.enumerated() {
       var operands: [ValueID] = []
       for feature in layer.inputs {
-        if let demand = feature.parameter {
-          operands.append(try add(demand, to: &graph))
-        } else {
-          operands.append(feature.index < 0 ? input : outputs[feature.index])
+        switch feature.source {
+        case .input(let index): operands.append(given[index])
+        case .layer(let index): operands.append(results[index])
+        case .parameter(let demand): operands.append(try add(demand, to: &graph))
+        case .integer(let value):
+          operands.append(
+            graph.addConstant(graph.uniqueName("\(layer.name).index"), try Tensor.int64s([value], []))
+          )
         }
       }
       for demand in layer.parameters { operands.append(try add(demand, to: &graph)) }
       for number in layer.constants {
         operands.append(graph.addConstant("\(layer.name).factor", try Tensor.floats([number], [])))
       }
-      let isLast = index == layers.count - 1
       let node = try graph.addNode(
         layer.op,
         name: layer.name,
         inputs: operands,
-        outputNames: [isLast ? "output" : layer.name]
+        outputNames: [names[index] ?? layer.name]
       )
-      outputs.append(graph[node].outputs[0])
+      results.append(graph[node].outputs[0])
     }
-    graph.addOutput(outputs.last ?? input)
+    for index in names.keys.sorted() where results.indices.contains(index) {
+      graph.addOutput(results[index])
+    }
     return graph
   }
 
@@ -291,6 +342,7 @@ extension Network {
         remedy: "save the checkpoint again"
       )
     }
+    if let derive = demand.derive { return graph.addConstant(demand.name, try derive(tensor)) }
     let constant = graph.addConstant(demand.name, tensor)
     guard tensor.dtype != .float32 else { return constant }
     let node = try graph.addNode(

@@ -1,78 +1,63 @@
 import BinaryIO
 import GraphIR
 
-/// Vision transformers in timm's layout: ViT, DeiT III and DINOv2, with and without registers and LayerScale.
+/// Vision transformers: ViT, DeiT and DINOv2, with and without registers and LayerScale, in the layouts of timm, of
+/// transformers and of the DINOv2 repository.
 ///
-/// Depth, widths, patch and input extent are those of the checkpoint; heads are 64 wide. The head is timm's `head` on
-/// the normalised class token, or the linear classifier of DINOv2 (`linear_head`, beside a `backbone.`) on the class
-/// token and the mean of the patches. Without a head the result is the normalised class token.
+/// Depth, widths, patch and input extent are those of the checkpoint; heads are those of its settings, otherwise 64
+/// channels wide. The head is a classifier on the normalised class token (two of them, averaged, on class and
+/// distillation token), or one of DINOv2 on the class tokens of the last blocks and the mean of the patches. Without a
+/// head the result is the normalised class token.
 enum VisionTransformer {
-  static let all = [
-    Architecture("vit", extentOf: Shape.extent) { net, image in
-      let shape = net.shape(Shape.init)
-      net.preprocessing = net.hasParameter("\(shape.prefix)blocks.0.ls1.gamma") ? shape.preprocessing : nil
-      var x = embed(&net, image, shape)
-      for index in 0..<shape.depth { x = block(&net, "\(shape.prefix)blocks.\(index)", x, shape) }
-      x = net.layerNorm("\(shape.prefix)norm", x, epsilon: 1e-6)
-      head(&net, x, shape)
+  static let all = [Architecture("vit", preprocessing: nil, describe: describe)]
+
+  @Sendable
+  private static func describe(_ net: inout Network) {
+    let shape = net.shape(VisionShape.init)
+    net.preprocessing = shape.preprocessing
+    net.ignore(shape.names.dispensable)
+    check(&net, shape)
+    var x = embed(&net, net.imageInput(shape.size), shape)
+    var states: [Feature] = []
+    for block in shape.names.blocks {
+      x = self.block(&net, block, x, shape)
+      states.append(x)
     }
-  ]
+    VisionHead(shape: shape, states: states).describe(&net)
+  }
 
-  /// What the checkpoint tells of the network; standard values where it does not.
-  struct Shape {
-    let prefix: String
-    let width: Int
-    let patch: Int
-    let depth: Int
-    /// Patches along one side.
-    let side: Int
-    /// Names of the class token and the registers, in order.
-    let prefixTokens: [String]
-    /// Class token and registers.
-    let prefixCount: Int
-    /// Whether positions belong to all tokens, not to the patches only.
-    let coversPrefix: Bool
-
-    var extent: Int { side * patch }
-
-    @Sendable
-    static func extent(_ checkpoint: Checkpoint) -> Int { Shape(checkpoint).extent }
-
-    /// That of DINOv2.
-    var preprocessing: String {
-      "resize=\(extent) crop=\(extent) scale=255 mean=0.485,0.456,0.406 std=0.229,0.224,0.225 channels=rgb"
+  /// Refuses what no tensor tells.
+  private static func check(_ net: inout Network, _ shape: VisionShape) {
+    if shape.heads == nil {
+      net.refuse(
+        "the attention heads of a network \(shape.width) channels wide are not known",
+        remedy:
+          "put the network's config.json, whose num_attention_heads divides \(shape.width), beside the checkpoint"
+      )
     }
-
-    var tokens: Int { prefixCount + side * side }
-
-    init(_ checkpoint: Checkpoint) {
-      let prefix = checkpoint["backbone.blocks.0.norm1.weight"] == nil ? "" : "backbone."
-      self.prefix = prefix
-      width = checkpoint.extent("\(prefix)patch_embed.proj.weight", axis: 0) ?? 768
-      patch = min(checkpoint.extent("\(prefix)patch_embed.proj.weight", axis: 2) ?? 16, 64)
-      let blocks = (0..<128).first { checkpoint["\(prefix)blocks.\($0).norm1.weight"] == nil } ?? 128
-      depth = blocks == 0 ? 12 : blocks
-      var names = ["\(prefix)cls_token"]
-      var count = 1
-      if let registers = checkpoint.extent("\(prefix)reg_token", axis: 1), registers < 1024 {
-        names.append("\(prefix)reg_token")
-        count += registers
-      }
-      prefixTokens = names
-      prefixCount = count
-      let positions = min(checkpoint.extent("\(prefix)pos_embed", axis: 1) ?? 196, 1 << 16)
-      func root(_ value: Int) -> Int { Int(Double(max(value, 1)).squareRoot()) }
-      let plain = root(positions)
-      coversPrefix = plain * plain != positions
-      side = coversPrefix ? root(positions - count) : plain
+    if shape.size.height % shape.patch != 0 || shape.size.width % shape.patch != 0 {
+      net.refuse(
+        "images of \(shape.size.height)x\(shape.size.width) pixels are no whole patches of \(shape.patch)",
+        remedy: "give --input-size multiples of \(shape.patch)"
+      )
+    }
+    if shape.grid.rows * shape.grid.columns > 1 << 16 {
+      net.refuse("the input has more than 65536 patches", remedy: "give a smaller --input-size")
+    }
+    let activation = net.checkpoint.settings.activation ?? "gelu"
+    if !Network.geluNames.contains(activation) {
+      net.refuse(
+        "its activation is \(Refusal.quoted(activation)), known are \(Network.geluNames.joined(separator: ", "))",
+        remedy: "export the network to ONNX"
+      )
     }
   }
 
-  /// Patches as tokens, the class token and the registers before them, positions added.
-  private static func embed(_ net: inout Network, _ image: Feature, _ shape: Shape) -> Feature {
-    let name = "\(shape.prefix)patch_embed"
+  /// Patches as tokens, the tokens that all images share before them, positions added.
+  private static func embed(_ net: inout Network, _ image: Feature, _ shape: VisionShape) -> Feature {
+    let name = shape.names.patches
     var x = net.conv(
-      "\(name).proj",
+      name,
       image,
       shape.width,
       kernel: shape.patch,
@@ -82,83 +67,162 @@ enum VisionTransformer {
     )
     x = net.reshape("\(name).flatten", x, [0, 0, -1])
     x = net.transpose("\(name).tokens", x, [0, 2, 1])
-    // Zeros in the places of the tokens that all images share, and a constant that has those tokens there.
+    // Zeros in the places of the shared tokens, and a constant that has those tokens there.
     x = net.padTokens("\(name).padded", x, shape.prefixCount)
-    let positions = "\(shape.prefix)pos_embed"
-    let shared = net.parameters(
-      shape.prefixTokens.map {
-        ($0, [1, $0.hasSuffix("cls_token") ? 1 : shape.prefixCount - 1, shape.width])
+    return net.sum("\(name).positions", x, constantTokens(&net, shape))
+  }
+
+  /// The shared tokens and the positions of the patches, `[1, tokens, width]`.
+  private static func constantTokens(_ net: inout Network, _ shape: VisionShape) -> Feature {
+    let name = "\(shape.names.prefix)tokens"
+    let grid = PositionGrid(
+      side: shape.side,
+      rows: shape.grid.rows,
+      columns: shape.grid.columns,
+      filter: shape.filter
+    )
+    let placed = shape.placed
+    let stored = [1, placed + shape.side * shape.side, shape.width]
+    let patches = Feature(
+      parameter: Network.Demand(name: shape.names.positions, shape: stored) { (table) throws(Refusal) in
+        try grid.resampled(table, prefix: placed)
       }
     )
-    guard shape.coversPrefix else {
-      let parts =
-        shared + net.parameters([(positions, [1, shape.side * shape.side, shape.width])])
-      return net.sum("\(name).positions", x, net.joinTokens("\(name).constant", parts))
+    var parts = net.parameters(shape.tokens.map { ($0.name, [1, $0.count, shape.width]) })
+    if placed > 0 {
+      let own = Feature(
+        parameter: Network.Demand(name: shape.names.positions, shape: stored) { (table) throws(Refusal) in
+          try table.leadingRows(placed)
+        }
+      )
+      if placed == shape.prefixCount {
+        let all = parts.count == 1 ? parts[0] : net.joinTokens("\(name).prefix", parts)
+        parts = [net.sum("\(name).placed", own, all)]
+      } else {
+        parts[0] = net.sum("\(name).placed", own, parts[0])
+      }
     }
-    let own = net.parameters([(positions, [1, shape.tokens, shape.width])])
-    let padded = net.padTokens(
-      "\(name).shared",
-      net.joinTokens("\(name).prefix", shared),
-      shape.side * shape.side,
-      atEnd: true
-    )
-    return net.sum("\(name).positions", net.sum("\(name).joined", x, padded), own[0])
+    return net.joinTokens("\(name).constant", parts + [patches])
   }
 
   private static func block(
     _ net: inout Network,
-    _ name: String,
+    _ names: VisionNames.Block,
     _ x: Feature,
-    _ shape: Shape
+    _ shape: VisionShape
   ) -> Feature {
-    var y = attention(&net, "\(name).attn", net.layerNorm("\(name).norm1", x, epsilon: 1e-6), shape)
-    if net.hasParameter("\(name).ls1.gamma") { y = net.scaled("\(name).ls1", y, by: "gamma") }
+    let name = names.name
+    var y = net.layerNorm(names.norm1, x, epsilon: shape.epsilon)
+    y = attention(&net, names, y, shape)
+    if shape.isScaled { y = net.scaled(names.scale1.layer, y, by: names.scale1.tensor) }
     let middle = net.sum("\(name).add1", x, y)
-    y = net.layerNorm("\(name).norm2", middle, epsilon: 1e-6)
-    y = net.linear("\(name).mlp.fc1", y, net.width("\(name).mlp.fc1", standard: 4 * shape.width))
-    y = net.gelu("\(name).mlp.act", y)
-    y = net.linear("\(name).mlp.fc2", y, shape.width)
-    if net.hasParameter("\(name).ls2.gamma") { y = net.scaled("\(name).ls2", y, by: "gamma") }
+    y = net.layerNorm(names.norm2, middle, epsilon: shape.epsilon)
+    y = perceptron(&net, names, y, shape)
+    if shape.isScaled { y = net.scaled(names.scale2.layer, y, by: names.scale2.tensor) }
     return net.sum("\(name).add2", middle, y)
+  }
+
+  /// Two layers with GELU between, or `silu(a) · b` of the halves of the first one's result.
+  private static func perceptron(
+    _ net: inout Network,
+    _ names: VisionNames.Block,
+    _ x: Feature,
+    _ shape: VisionShape
+  ) -> Feature {
+    let first = net.present(names.expansion)
+    let second = net.present(names.contraction)
+    let inner = net.width(first, standard: 4 * shape.width)
+    var y = net.linear(first, x, inner)
+    if let depth = net.depth(second), inner == 2 * depth {
+      let gate = net.slice("\(first).gate", y, 0..<depth, axis: 2, channels: depth)
+      let value = net.slice("\(first).value", y, depth..<inner, axis: 2, channels: depth)
+      y = net.product("\(first).gated", net.silu("\(first).silu", gate), value)
+    } else {
+      y = net.gelu("\(names.name).mlp.act", y, named: net.checkpoint.settings.activation)
+    }
+    return net.linear(second, y, shape.width)
   }
 
   private static func attention(
     _ net: inout Network,
-    _ name: String,
+    _ names: VisionNames.Block,
     _ x: Feature,
-    _ shape: Shape
+    _ shape: VisionShape
   ) -> Feature {
-    let joined = net.linear("\(name).qkv", x, 3 * shape.width)
-    func part(_ index: Int, _ letter: String, _ perm: [Int]) -> Feature {
-      var y = net.slice(
-        "\(name).\(letter).part",
-        joined,
-        index * shape.width..<(index + 1) * shape.width,
-        axis: 2,
-        channels: shape.width
+    let attention = Attention(name: "\(names.name).attn", width: shape.width, heads: shape.heads ?? 1)
+    let isJoined = shape.names.library == .timm
+    let joined = isJoined ? net.linear(names.qkv, x, 3 * shape.width, bias: shape.hasQueryBias) : x
+    var parts: [Feature] = []
+    for (index, layer) in [names.query, names.key, names.value].enumerated() {
+      let range = index * shape.width..<(index + 1) * shape.width
+      parts.append(
+        isJoined
+          ? net.slice("\(layer).part", joined, range, axis: 2, channels: shape.width)
+          : net.linear(layer, x, shape.width, bias: shape.hasQueryBias)
       )
-      y = net.reshape("\(name).\(letter).heads", y, [0, 0, -1, 64])
-      return net.transpose("\(name).\(letter)", y, perm)
     }
-    let query = net.scaled("\(name).scaled", part(0, "q", [0, 2, 1, 3]), by: Float(0.125))
-    var y = net.matMul("\(name).scores", query, part(1, "k", [0, 2, 3, 1]))
-    y = net.softmax("\(name).softmax", y)
-    y = net.matMul("\(name).mixed", y, part(2, "v", [0, 2, 1, 3]))
-    y = net.transpose("\(name).tokens", y, [0, 2, 1, 3])
-    y = net.reshape("\(name).joined", y, [0, 0, shape.width], channels: shape.width)
-    return net.linear("\(name).proj", y, shape.width)
+    let y = attention.describe(&net, query: parts[0], key: parts[1], value: parts[2])
+    return net.linear(names.projection, y, shape.width)
+  }
+}
+
+/// What a vision transformer makes of the tokens behind its blocks.
+struct VisionHead {
+  let shape: VisionShape
+  /// What each block makes.
+  let states: [Feature]
+
+  func describe(_ net: inout Network) {
+    guard let last = states.last else { return }
+    let x = net.layerNorm(shape.names.norm, last, epsilon: shape.epsilon)
+    let token = token(&net, "token", x, 0)
+    let prefix = shape.names.prefix
+    if net.has("linear_head.weight") {
+      tokenHead(&net, "linear_head", x, token)
+    } else if shape.names.library != .timm, net.has("classifier.weight") {
+      tokenHead(&net, "classifier", x, token)
+    } else if let (first, second) = pair(net) {
+      let both = [net.classifier(first, token), net.classifier(second, self.token(&net, "dist", x, 1))]
+      _ = net.scaled("mean", net.sum("sum", both[0], both[1]), by: Float(0.5))
+    } else if net.has("\(prefix)head.weight") {
+      _ = net.classifier("\(prefix)head", token)
+    }
   }
 
-  private static func head(_ net: inout Network, _ x: Feature, _ shape: Shape) {
-    var token = net.slice("token", x, 0..<1, axis: 1)
-    token = net.reshape("token.flat", token, [0, shape.width])
-    if net.has("linear_head.weight") {
-      let patches = net.slice("patches", x, shape.prefixCount..<shape.tokens, axis: 1)
-      let both = net.concat("features", [token, net.tokenMean("patches.mean", patches)])
-      let isJoined = net.depth("linear_head") != shape.width
-      _ = net.classifier("linear_head", isJoined ? both : token)
-    } else if net.has("\(shape.prefix)head.weight") {
-      _ = net.classifier("\(shape.prefix)head", token)
+  /// The classifiers of class and distillation token.
+  private func pair(_ net: Network) -> (String, String)? {
+    let prefix = shape.names.prefix
+    return [("\(prefix)head", "\(prefix)head_dist"), ("cls_classifier", "distillation_classifier")]
+      .first { net.has("\($0.0).weight") && net.has("\($0.1).weight") }
+  }
+
+  /// A linear classifier of class token, of class token and mean of patches, or of the last four blocks' class tokens
+  /// and the last mean of patches.
+  private func tokenHead(_ net: inout Network, _ name: String, _ x: Feature, _ token: Feature) {
+    let depth = net.depth(name) ?? shape.width
+    guard depth != shape.width else {
+      _ = net.classifier(name, token)
+      return
     }
+    let patches = net.slice("patches", x, shape.prefixCount..<shape.tokenCount, axis: 1)
+    var features: [Feature] = []
+    if depth == 5 * shape.width, states.count >= 4 {
+      for (index, state) in states.suffix(4).dropLast().enumerated() {
+        let normalised = net.layerNorm(
+          "\(shape.names.norm)_\(index)",
+          state,
+          of: shape.names.norm,
+          shape.epsilon
+        )
+        features.append(self.token(&net, "token_\(index)", normalised, 0))
+      }
+    }
+    features += [token, net.tokenMean("patches.mean", patches)]
+    _ = net.classifier(name, net.concat("features", features))
+  }
+
+  /// One token of each sample: `[batch, width]`.
+  private func token(_ net: inout Network, _ name: String, _ x: Feature, _ index: Int) -> Feature {
+    net.reshape("\(name).flat", net.slice(name, x, index..<index + 1, axis: 1), [0, shape.width])
   }
 }

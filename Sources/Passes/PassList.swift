@@ -24,6 +24,7 @@ public enum PassList {
     .insertDynamicQuant,
     .quantizeWeights,
     .quantizeBias,
+    .quantizeTables,
     .roundWeights,
     .correctBias,
     .convertToFp16,

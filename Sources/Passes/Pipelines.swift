@@ -80,12 +80,13 @@ public enum Pipelines {
     switch (options.scheme, options.activations) {
     case (.fp32, _): Pipeline(stages: [])
     case (.fp16, _): Pipeline(stages: [.once(.convertToFp16)])
-    case (.int8, .none): Pipeline(stages: [.once(.quantizeWeights)])
+    case (.int8, .none): Pipeline(stages: [.once(.quantizeWeights), .once(.quantizeTables)])
     case (.int8, .dynamic):
       Pipeline(stages: [
         .once(.insertDynamicQuant),
         .once(.quantizeWeights),
-        .once(.convertToFp16),  // after the weights: for what stayed f32
+        .once(.quantizeTables),
+        .once(.convertToFp16),  // after the weights and tables: for what stayed f32
       ])
     case (.int8, .static):
       Pipeline(stages: [
@@ -93,6 +94,7 @@ public enum Pipelines {
         .once(.clampRelu6),  // after the stubs, whose saturation it relies on
         .once(.quantizeWeights),  // after the stubs: the input's scale bounds the weight's from below
         .once(.quantizeBias),  // after the weights: a bias has the scale of input times weight
+        .once(.quantizeTables),
         .once(.convertToFp16),  // after the weights: for layers that are kept
       ])
     }

@@ -66,6 +66,8 @@ public struct ConvertOptions: Sendable {
   public var preprocessing: String?
   /// Architecture of a bare checkpoint; nil: recognised.
   public var architecture: String?
+  /// The size of images for a bare checkpoint, `N` or `HxW`; nil: the usual one.
+  public var inputSize: String?
   /// Whether tensors are deflated.
   public var compress = false
   /// Whether weights that hold NaN or infinity are quantized all the same.

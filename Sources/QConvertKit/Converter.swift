@@ -105,7 +105,11 @@ public enum Converter {
     _ input: String,
     _ options: ConvertOptions
   ) throws(Refusal) -> (graph: Graph, declared: String?) {
-    var graph = try Loader.load(input, architecture: options.architecture)
+    var graph = try Loader.load(
+      input,
+      architecture: options.architecture,
+      inputSize: options.inputSize
+    )
     try refuseQuantized(graph, input, options)
     try refuseNonFinite(graph, input, options)
     let declared = graph.metadata[MetadataKey.preprocessing]

@@ -31,31 +31,49 @@ package enum Loader {
   /// - Parameters:
   ///   - path: An `.onnx`, `.safetensors` or `.qmodel` file; the content decides.
   ///   - architecture: The architecture of a bare checkpoint; nil: recognised.
-  /// - Throws: A refusal naming the file; also (C4) when it has a graph and an architecture is given.
-  package static func load(_ path: String, architecture: String? = nil) throws(Refusal) -> Graph {
+  ///   - inputSize: The size of images for a bare checkpoint, `N` or `HxW`; nil: the usual one.
+  /// - Throws: A refusal naming the file; also (C4) when it has a graph and one of these is given.
+  package static func load(
+    _ path: String,
+    architecture: String? = nil,
+    inputSize: String? = nil
+  ) throws(Refusal) -> Graph {
     try inFile(path) { () throws(Refusal) in
       let format = try ModelFormat.detect(path)
-      if format != .safetensors { try refuse(architecture) }
+      if format != .safetensors { try refuse(architecture, inputSize) }
       switch format {
       case .qmodel: return try QModelReader.read(path)
       case .onnx: return try ONNXReader.read(path)
-      case .safetensors: return try checkpoint(path, architecture)
+      case .safetensors: return try checkpoint(path, architecture, inputSize)
       }
     }
   }
 
-  /// Loads one of several networks: the architecture counts for bare checkpoints among them.
-  package static func loadOneOfSeveral(_ path: String, architecture: String?) throws(Refusal) -> Graph {
+  /// Loads one of several networks: architecture and input size count for bare checkpoints among them.
+  package static func loadOneOfSeveral(
+    _ path: String,
+    architecture: String?,
+    inputSize: String?
+  ) throws(Refusal) -> Graph {
     let isBare = try inFile(path) { () throws(Refusal) in
       guard try ModelFormat.detect(path) == .safetensors else { return false }
       return !SafetensorsGraph.isPresent(in: try SafetensorsFile.open(path))
     }
-    return try load(path, architecture: isBare ? architecture : nil)
+    return try load(path, architecture: isBare ? architecture : nil, inputSize: isBare ? inputSize : nil)
   }
 
-  /// Refuses an architecture for a file that has a graph.
-  package static func refuse(_ architecture: String?) throws(Refusal) {
-    guard let architecture else { return }
+  /// Refuses an architecture or an input size for a file that has a graph.
+  package static func refuse(_ architecture: String?, _ inputSize: String?) throws(Refusal) {
+    guard let architecture else {
+      guard let inputSize else { return }
+      throw Refusal(
+        .usage,
+        at: "input size \(Refusal.quoted(inputSize))",
+        rule: "C4",
+        "the file has a graph of its own, whose inputs are fixed",
+        remedy: "leave out --input-size, or export the network at that size"
+      )
+    }
     throw Refusal(
       .usage,
       at: "architecture \(Refusal.quoted(architecture))",
@@ -65,16 +83,38 @@ package enum Loader {
     )
   }
 
-  private static func checkpoint(_ path: String, _ architecture: String?) throws(Refusal) -> Graph {
+  private static func checkpoint(
+    _ path: String,
+    _ architecture: String?,
+    _ inputSize: String?
+  ) throws(Refusal) -> Graph {
     let file = try SafetensorsFile.open(path)
     if SafetensorsGraph.isPresent(in: file) {
-      try refuse(architecture)
+      try refuse(architecture, inputSize)
       return try SafetensorsGraph.read(file)
     }
-    var graph = try Architectures.build(Checkpoint(file.entries), named: architecture)
+    let checkpoint = try Checkpoint(
+      file.entries,
+      settings: ModelFolder(of: path).settings(for: file.entries.map(\.name)),
+      inputSize: inputSize.map(size)
+    )
+    var graph = try Architectures.build(checkpoint, named: architecture)
     graph.metadata[MetadataKey.source] = "safetensors"
     try TypeInference.infer(&graph)
     try GraphValidator.validate(graph)
     return graph
+  }
+
+  private static func size(_ text: String) throws(Refusal) -> ImageSize {
+    guard let size = ImageSize(text) else {
+      throw Refusal(
+        .usage,
+        at: "input size \(Refusal.quoted(text))",
+        rule: "C4",
+        "is neither N nor HxW in pixels, 1 to 65535",
+        remedy: "give it as in --input-size 224 or --input-size 224x448"
+      )
+    }
+    return size
   }
 }

@@ -27,6 +27,7 @@ extension QConvert {
   ///   - data: The samples.
   ///   - options: What is compared, and what counts as passed.
   ///   - architecture: The architecture of bare checkpoints; nil: recognised.
+  ///   - inputSize: The size of images for a bare checkpoint, `N` or `HxW`; nil: the usual one.
   ///   - progress: Called with the samples done and of all.
   /// - Throws: A refusal when a file cannot be used or the networks do not correspond.
   public static func verify(
@@ -35,10 +36,19 @@ extension QConvert {
     data: VerifyData = VerifyData(),
     options: VerifyOptions = VerifyOptions(),
     architecture: String? = nil,
+    inputSize: String? = nil,
     progress: ((Int, Int) -> Void)? = nil
   ) throws -> VerifyReport {
-    let left = try Loader.loadOneOfSeveral(reference, architecture: architecture)
-    let right = try Loader.loadOneOfSeveral(candidate, architecture: architecture)
+    let left = try Loader.loadOneOfSeveral(
+      reference,
+      architecture: architecture,
+      inputSize: inputSize
+    )
+    let right = try Loader.loadOneOfSeveral(
+      candidate,
+      architecture: architecture,
+      inputSize: inputSize
+    )
     let declared =
       data.preprocessing ?? right.metadata[MetadataKey.preprocessing]
       ?? left.metadata[MetadataKey.preprocessing]

@@ -15,6 +15,7 @@ public enum QConvert {
   ///   - inputs: An `.npz`, `.safetensors` or, for one input, `.npy` file with arrays named like the inputs.
   ///   - outputs: The `.npz` file to write.
   ///   - architecture: The architecture of a bare checkpoint; nil: recognised.
+  ///   - inputSize: The size of images for a bare checkpoint, `N` or `HxW`; nil: the usual one.
   ///   - threads: Threads to use; nil: all processors.
   ///   - usesReference: Whether the slow, simple executor runs.
   /// - Throws: A refusal when a file or the network is not acceptable.
@@ -23,6 +24,7 @@ public enum QConvert {
     inputs: String,
     outputs: String,
     architecture: String? = nil,
+    inputSize: String? = nil,
     threads: Int? = nil,
     usesReference: Bool = false
   ) throws {
@@ -36,7 +38,7 @@ public enum QConvert {
         remedy: "let it end in .npz"
       )
     }
-    let graph = try Loader.load(model, architecture: architecture)
+    let graph = try Loader.load(model, architecture: architecture, inputSize: inputSize)
     let arrays = try ArrayFile.read(inputs, for: ModelInput.inputs(of: graph))
     let session = try inFile(model) { () throws(Refusal) in
       try Session(graph, options: sessionOptions(threads: threads, usesReference: usesReference))

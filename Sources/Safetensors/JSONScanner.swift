@@ -154,6 +154,24 @@ struct JSONScanner {
     }
   }
 
+  /// Reads a number of any form.
+  mutating func number() throws(Refusal) -> Double {
+    skipWhitespace()
+    let start = offset
+    try skipNumber()
+    guard let value = Double(String(decoding: bytes[start..<offset], as: UTF8.self)), value.isFinite else {
+      throw invalid("S5", "has a number beyond the range of a double", at: start)
+    }
+    return value
+  }
+
+  /// Reads `true` or `false`.
+  mutating func boolean() throws(Refusal) -> Bool {
+    let isTrue = nextByte() == UInt8(ascii: "t")
+    try literal(isTrue ? "true" : "false")
+    return isTrue
+  }
+
   private func peek() -> UInt8? { offset < bytes.count ? bytes[offset] : nil }
 
   private func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }

@@ -43,6 +43,14 @@ struct BenchCommand: ParsableCommand {
   )
   var arch: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Size of the images for bare vision transformers; positions are resampled to it.",
+      valueName: "n|hxw"
+    )
+  )
+  var inputSize: String?
+
   @Flag(help: "Print one JSON list instead of text.")
   var json = false
 
@@ -60,6 +68,7 @@ struct BenchCommand: ParsableCommand {
     options.profile = profile
     options.plot = plot
     options.architecture = arch
+    options.inputSize = inputSize
     for extent in dim { options.dims[extent.name] = extent.extent }
     let bar = ProgressBar("measuring")
     let report = try Bench.run(models: models, options: options) { bar.update($0, of: $1) }

@@ -88,6 +88,7 @@ struct CalibrateCommand: ParsableCommand {
     options.preprocessing = preprocessing.text
     options.preflight = preflight.mode
     options.architecture = execution.arch
+    options.inputSize = execution.inputSize
     options.disabledPasses = disabledPasses
     options.threads = execution.threads
     shaping.apply(to: &options)

@@ -69,6 +69,7 @@ struct ConvertCommand: ParsableCommand {
     options.preprocessing = preprocessing.text
     options.preflight = preflight.mode
     options.architecture = execution.arch
+    options.inputSize = execution.inputSize
     options.compress = compress
     options.threads = execution.threads
     let bar = ProgressBar("calibrating")

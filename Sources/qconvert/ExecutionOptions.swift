@@ -8,6 +8,14 @@ struct ExecutionOptions: ParsableArguments {
   )
   var arch: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Size of the images for a bare vision transformer; positions are resampled to it.",
+      valueName: "n|hxw"
+    )
+  )
+  var inputSize: String?
+
   @Option(help: ArgumentHelp("Threads; all processors unless given.", valueName: "n"))
   var threads: Int?
 

@@ -16,11 +16,19 @@ struct InspectCommand: ParsableCommand {
   )
   var arch: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Size of the images for a bare vision transformer; positions are resampled to it.",
+      valueName: "n|hxw"
+    )
+  )
+  var inputSize: String?
+
   @Flag(help: "Print one JSON object instead of text.")
   var json = false
 
   mutating func run() throws {
-    let report = try QConvert.inspect(file, architecture: arch)
+    let report = try QConvert.inspect(file, architecture: arch, inputSize: inputSize)
     if json { try Output.json(report) } else { Output.result(report.text) }
   }
 }

@@ -33,6 +33,7 @@ struct RunCommand: ParsableCommand {
       inputs: inputs,
       outputs: outputs,
       architecture: execution.arch,
+      inputSize: execution.inputSize,
       threads: execution.threads,
       usesReference: reference
     )

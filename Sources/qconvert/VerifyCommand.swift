@@ -68,7 +68,8 @@ struct VerifyCommand: ParsableCommand {
       candidate,
       data: selection,
       options: options,
-      architecture: execution.arch
+      architecture: execution.arch,
+      inputSize: execution.inputSize
     ) { bar.update($0, of: $1) }
     bar.finish()
     for warning in report.preflight?.warnings ?? [] { Output.error("warning: \(warning)") }

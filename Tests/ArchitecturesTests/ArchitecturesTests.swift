@@ -10,7 +10,7 @@ struct ArchitecturesTests {
   func listing() {
     let listed = Set(TensorListing.all.map(\.architecture))
     #expect(
-      Set(Architectures.allNames).subtracting(listed) == ["tf_efficientnet_lite0", "digits_net", "vit"]
+      Set(Architectures.allNames).subtracting(listed) == ["tf_efficientnet_lite0", "digits_net", "vit", "bert"]
     )
   }
 

@@ -207,3 +207,70 @@ struct TransformerLinearTests {
     #expect(outcome.graph[scale].type == TensorType(.float32, [.symbol("batch"), 3, 1]))
   }
 }
+
+@Suite("QuantizeTables")
+struct QuantizeTablesTests {
+  /// A network that picks rows of a table of two columns; row r holds r + 1 and -(r + 1) / 2.
+  private func graph(rows: Int, _ nodes: String) throws -> Graph {
+    let text = """
+      graph @net {
+        input %i: i64[batch, 3]
+        const %t: f32[\(rows), 2] = external
+        \(nodes)
+      }
+      """
+    var values: [Float] = []
+    for row in 1...rows { values += [Float(row), -0.5 * Float(row)] }
+    let table = try Tensor.floats(values, [rows, 2])
+    return try GraphParser.parse(text) { _, _ in table }
+  }
+
+  private let picking = """
+    %e: f32[batch, 3, 2] = gather(%t, %i)
+      %y: f32[batch, 3, 2] = relu(%e)
+      output %y
+    """
+
+  @Test("rows become i8 with a scale each, widened behind the gather under its name")
+  func rows() throws {
+    let outcome = try run(.quantizeTables, try graph(rows: 1024, picking))
+    #expect(
+      outcome.body == """
+        %e.q: i8[batch, 3, 2] = gather(%t, %i)
+        %e.scale: f32[batch, 3, 1] = gather(%t.scale, %i)
+        %e: f32[batch, 3, 2] = dequantize_linear(%e.q, %e.scale)
+        %y: f32[batch, 3, 2] = relu(%e)
+        output %y
+        """
+    )
+    #expect(outcome.floats("t")?.prefix(4) == [127, -64, 127, -64])
+    #expect(outcome.floats("t.scale")?.prefix(2) == [Float(1) / 127, Float(2) / 127])
+  }
+
+  @Test("small tables stay as they are")
+  func small() throws {
+    #expect(try !run(.quantizeTables, try graph(rows: 1023, picking)).changed)
+  }
+
+  @Test("a table with other users stays, with a remark")
+  func shared() throws {
+    let nodes = """
+      %e: f32[batch, 3, 2] = gather(%t, %i)
+        %s: f32[1024, 2] = relu(%t)
+        output %e
+        output %s
+      """
+    let outcome = try run(.quantizeTables, try graph(rows: 1024, nodes))
+    #expect(!outcome.changed)
+    #expect(outcome.remarks.map(\.kind) == [.missed])
+  }
+
+  @Test("a table that columns are picked from stays")
+  func columns() throws {
+    let nodes = """
+      %e: f32[1024, batch, 3] = gather(%t, %i) {axis = 1}
+        output %e
+      """
+    #expect(try !run(.quantizeTables, try graph(rows: 1024, nodes)).changed)
+  }
+}

@@ -22,6 +22,7 @@ public struct RangeOp: OpPayload {
         "an operand is \(operand.type), must be a scalar number"
       )
     }
+    if let symbol = countSymbol(start, limit, delta) { return try rule.result(start.type.dtype, [symbol]) }
     let known = [start, limit, delta].map { $0.constant?.intValues()?.first ?? $0.shapeValue?.first?.value }
     guard let first = known[0], let last = known[1], let step = known[2] else {
       return try rule.result(start.type.dtype, [.unknown])
@@ -34,5 +35,14 @@ public struct RangeOp: OpPayload {
       start.type.dtype,
       [.known(isEmpty ? 0 : Int((distance.magnitude + step.magnitude - 1) / step.magnitude))]
     )
+  }
+
+  /// The symbol that counts the elements of `0, 1, ... symbol − 1`.
+  private func countSymbol(_ start: OperandInfo, _ limit: OperandInfo, _ delta: OperandInfo) -> Dim? {
+    func number(_ operand: OperandInfo) -> Int? {
+      operand.constant?.intValues()?.first ?? operand.shapeValue?.first?.value
+    }
+    guard number(start) == 0, number(delta) == 1, case .symbol? = limit.shapeValue?.first else { return nil }
+    return limit.shapeValue?.first
   }
 }

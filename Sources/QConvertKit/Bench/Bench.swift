@@ -92,7 +92,11 @@ private struct Entrant {
   init(_ path: String, _ options: BenchOptions) throws(Refusal) {
     self.path = path
     inputs = try inFile(path) { () throws(Refusal) in
-      let graph = try Loader.loadOneOfSeveral(path, architecture: options.architecture)
+      let graph = try Loader.loadOneOfSeveral(
+        path,
+        architecture: options.architecture,
+        inputSize: options.inputSize
+      )
       let inputs = try BenchInputs(ModelInput.inputs(of: graph), dims: options.dims)
       for batch in options.batches ?? [] { _ = try inputs.shapes(batch: batch) }
       return inputs
@@ -121,7 +125,11 @@ private struct Contestant {
     let inputs = tensors
     let start = ContinuousClock.now
     session = try inFile(path) { () throws(Refusal) in
-      let graph = try Loader.loadOneOfSeveral(entrant.path, architecture: options.architecture)
+      let graph = try Loader.loadOneOfSeveral(
+        entrant.path,
+        architecture: options.architecture,
+        inputSize: options.inputSize
+      )
       let session = try Session(graph, options: SessionOptions(threads: threads))
       _ = try session.run(inputs)
       return session

@@ -12,6 +12,8 @@ public struct BenchOptions: Sendable {
   public var dims: [String: Int] = [:]
   /// Architecture of bare checkpoints; nil: recognised.
   public var architecture: String?
+  /// The size of images for bare checkpoints, `N` or `HxW`; nil: the usual one.
+  public var inputSize: String?
   /// For the made-up inputs.
   public var seed: UInt64 = 1
   /// Where a plot of latency against batch size goes, as SVG.

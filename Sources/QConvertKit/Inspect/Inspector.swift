@@ -10,23 +10,30 @@ extension QConvert {
   /// - Parameters:
   ///   - path: An `.onnx`, `.safetensors` or `.qmodel` file.
   ///   - architecture: The architecture of a bare checkpoint; nil: recognised.
+  ///   - inputSize: The size of images for a bare checkpoint, `N` or `HxW`; nil: the usual one.
   /// - Returns: What it holds and what it costs.
   /// - Throws: A refusal when it is not acceptable.
-  public static func inspect(_ path: String, architecture: String? = nil) throws -> InspectReport {
-    try Inspector.inspect(path, architecture: architecture)
+  public static func inspect(
+    _ path: String,
+    architecture: String? = nil,
+    inputSize: String? = nil
+  ) throws -> InspectReport {
+    try Inspector.inspect(path, architecture: architecture, inputSize: inputSize)
   }
 }
 
 /// Fills an ``InspectReport`` for each format.
 enum Inspector {
-  static func inspect(_ path: String, architecture: String?) throws(Refusal) -> InspectReport {
+  static func inspect(_ path: String, architecture: String?, inputSize: String?) throws(Refusal)
+    -> InspectReport
+  {
     try inFile(path) { () throws(Refusal) in
       let format = try ModelFormat.detect(path)
-      if format != .safetensors { try Loader.refuse(architecture) }
+      if format != .safetensors { try Loader.refuse(architecture, inputSize) }
       return switch format {
       case .qmodel: try qmodel(path)
       case .onnx: try onnx(path)
-      case .safetensors: try safetensors(path, architecture)
+      case .safetensors: try safetensors(path, architecture, inputSize)
       }
     }
   }
@@ -89,15 +96,19 @@ enum Inspector {
     return report
   }
 
-  private static func safetensors(_ path: String, _ architecture: String?) throws(Refusal) -> InspectReport {
+  private static func safetensors(
+    _ path: String,
+    _ architecture: String?,
+    _ inputSize: String?
+  ) throws(Refusal) -> InspectReport {
     let file = try SafetensorsFile.open(path)
     var report: InspectReport
     do {
-      let graph = try Loader.load(path, architecture: architecture)
+      let graph = try Loader.load(path, architecture: architecture, inputSize: inputSize)
       let format = SafetensorsGraph.isPresent(in: file) ? "safetensors with a network" : "safetensors"
       report = Inspector.report(path, format, graph) { _ in nil }
     } catch {
-      guard architecture == nil, !SafetensorsGraph.isPresent(in: file) else { throw error }
+      guard architecture == nil, inputSize == nil, !SafetensorsGraph.isPresent(in: file) else { throw error }
       report = bareReport(path, file)
       report.notes.append("the tensors are of no known network: \(error.problem)")
     }
