@@ -13,7 +13,7 @@ struct MemoryTests {
     for _ in 0..<3 {
       let memory = try #require(Memory(count: count))
       let bytes = unsafe memory.buffer.elements(count, of: UInt8.self)
-      #expect(unsafe Int(bitPattern: bytes) % 64 == 0)
+      #expect(Int(bitPattern: bytes) % 64 == 0)
       #expect(unsafe UnsafeBufferPointer(start: bytes, count: count).allSatisfy { $0 == 0 })
       if count > 0 {
         unsafe bytes[0] = 1
