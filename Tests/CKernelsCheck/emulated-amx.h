@@ -1,6 +1,7 @@
 // The tile instructions of AMX-INT8 in plain C, for machines without them. Included before the kernels.
 //
-// The rules of the architecture hold: unconfigured tiles and shapes that do not fit end the process.
+// The rules of the architecture hold: unconfigured tiles and shapes that do not fit end the process. With EMULATED_FAULT
+// the bytes of rows count as signed, so that the self check has something to find.
 #pragma once
 
 #include <immintrin.h>
@@ -64,6 +65,12 @@ static inline void emulated_store(int tile, void *base, size_t stride) {
   }
 }
 
+#ifdef EMULATED_FAULT
+typedef int8_t emulated_byte;
+#else
+typedef uint8_t emulated_byte;
+#endif
+
 // sums[m][n] += the sum over k and l < 4 of u8 a[m][4k + l] * s8 b[k][4n + l], modulo 2^32.
 static inline void emulated_multiply(int sums, int a, int b) {
   emulated_check(sums);
@@ -79,7 +86,7 @@ static inline void emulated_multiply(int sums, int a, int b) {
       uint32_t sum;
       memcpy(&sum, &emulated.data[sums][m][4 * n], 4);
       for (size_t k = 0; k < bytes[a]; k++) {
-        sum += (uint32_t)(emulated.data[a][m][k] * (int8_t)emulated.data[b][k / 4][4 * n + k % 4]);
+        sum += (uint32_t)((emulated_byte)emulated.data[a][m][k] * (int8_t)emulated.data[b][k / 4][4 * n + k % 4]);
       }
       memcpy(&emulated.data[sums][m][4 * n], &sum, 4);
     }
