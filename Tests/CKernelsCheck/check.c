@@ -103,7 +103,8 @@ struct qk_tail random_tail(enum qk_tail_kind kind, size_t columns) {
   fill_floats(scale, columns, 1e-5f, 1e-3f);
   for (size_t i = 0; i < columns; i++) start[i] = (int32_t)number(0, 80000) - 40000;
   const int32_t zero_points[] = {0, 255, 128, 3};
-  struct qk_tail tail = {kind, zero_points[number(0, 3)], -0.5f, 7.0f, bias, scale, start};
+  struct qk_tail tail = {.kind = kind, .lo = -0.5f, .hi = 7.0f, .bias = bias, .scale = scale, .start = start};
+  tail.zero_point = zero_points[number(0, 3)];
   if (kind == QK_TAIL_REQUANTIZE) {
     tail.lo = number(0, 1) == 0 ? 0.0f : -(float)tail.zero_point;
     tail.hi = (float)(255 - tail.zero_point);
