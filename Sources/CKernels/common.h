@@ -15,6 +15,16 @@ QK_INLINE size_t qk_min(size_t a, size_t b) { return a < b ? a : b; }
 QK_INLINE size_t qk_round_up(size_t value, size_t step) { return (value + step - 1) / step * step; }
 QK_INLINE size_t qk_ceil_div(size_t value, size_t step) { return (value + step - 1) / step; }
 
+// Depth of one step of a kernel with tiles, at most 64: the depth is cut into as few equal steps as possible.
+QK_INLINE size_t qk_tile_depth(size_t kc) {
+  return kc == 0 ? 0 : qk_round_up(qk_ceil_div(kc, qk_ceil_div(kc, 64)), 4);
+}
+
+// Gives back this thread's tile registers, if a kernel has configured them.
+void qk_release_tiles(void);
+// Whether the integer products of this instruction set agree with the portable ones on a small block.
+bool qk_self_check(enum qk_isa isa);
+
 // NaN passes; equal to the vector maximum with the bound as first operand.
 QK_INLINE float qk_clamp(float x, float lo, float hi) {
   x = x < lo ? lo : x;

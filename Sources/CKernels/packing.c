@@ -21,8 +21,15 @@ QK_INLINE float load_float(enum qk_source type, const void *source, size_t index
   return type == QK_SOURCE_F16 ? half_to_float(((const uint16_t *)source)[index]) : ((const float *)source)[index];
 }
 
-size_t qk_panel_bytes(enum qk_dtype dtype, size_t nr, size_t kc, size_t taps) {
-  return dtype == QK_F32 ? nr * kc * taps * sizeof(float) : nr * qk_round_up(kc, 4) * taps;
+// Depth of one tap of a panel of bytes.
+static size_t padded_depth(enum qk_isa isa, size_t kc) {
+  if (isa != QK_ISA_AMX || kc == 0) return qk_round_up(kc, 4);
+  const size_t step = qk_tile_depth(kc);
+  return qk_round_up(kc, step);
+}
+
+size_t qk_panel_bytes(enum qk_dtype dtype, enum qk_isa isa, size_t nr, size_t kc, size_t taps) {
+  return dtype == QK_F32 ? nr * kc * taps * sizeof(float) : nr * padded_depth(isa, kc) * taps;
 }
 
 struct strides {
@@ -135,12 +142,12 @@ static void add_columns(struct source source, size_t columns, size_t taps, size_
   }
 }
 
-void qk_pack_weights(enum qk_dtype dtype, enum qk_source source_type, const void *from, size_t columns, size_t taps,
-                     size_t run, size_t kc, size_t sn, size_t st, size_t sk, size_t nr, float factor, void *packed,
-                     int32_t *sums) {
+void qk_pack_weights(enum qk_dtype dtype, enum qk_isa isa, enum qk_source source_type, const void *from,
+                     size_t columns, size_t taps, size_t run, size_t kc, size_t sn, size_t st, size_t sk, size_t nr,
+                     float factor, void *packed, int32_t *sums) {
   const struct source source = {source_type, from, {sn, st, sk}, factor};
-  const size_t run_depth = dtype == QK_F32 ? run * kc : qk_round_up(run * kc, 4);
-  const size_t panel_bytes = qk_panel_bytes(dtype, nr, run * kc, taps / run);
+  const size_t run_depth = dtype == QK_F32 ? run * kc : padded_depth(isa, run * kc);
+  const size_t panel_bytes = qk_panel_bytes(dtype, isa, nr, run * kc, taps / run);
   const bool has_gaps = run_depth != run * kc;
   for (size_t first = 0; first < columns; first += nr) {
     const struct panel panel = {qk_min(nr, columns - first), taps, kc, run, run_depth, nr,

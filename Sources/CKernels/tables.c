@@ -65,7 +65,7 @@ size_t qk_igemm_panel_width(enum qk_dtype dtype, enum qk_isa isa, size_t columns
   for (size_t i = 0; i < table.count; i++) {
     const size_t nr = table.entries[i].nr;
     if (table.entries[i].isa != served) continue;
-    if (best != 0 && nr > best && qk_panel_bytes(dtype, nr, depth, 1) > PANEL_BYTES) continue;
+    if (best != 0 && nr > best && qk_panel_bytes(dtype, served, nr, depth, 1) > PANEL_BYTES) continue;
     // Narrow panels read activations more often: a panel costs its width and 4 columns more.
     const size_t cost = qk_ceil_div(columns, nr) * (nr + 4);
     if (best == 0 || cost < best_cost || (cost == best_cost && nr > best)) {

@@ -4,8 +4,10 @@ internal import CKernels
 package enum InstructionSet: UInt32, CaseIterable, Sendable {
   case portable = 0
   case avx2 = 1
-  case avx512vnni = 2
-  case amx = 3
+  case avxvnni = 2
+  case avx512vnni = 3
+  case amx = 4
+  case neon = 5
 
   /// The one that the environment variable `QCONVERT_ISA` names, or else the best the machine has.
   package static var best: InstructionSet {

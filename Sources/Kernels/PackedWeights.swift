@@ -55,7 +55,8 @@ internal import CKernels
       self.sums = sums
       return
     }
-    let panelBytes = qk_panel_bytes(dtype, panelWidth, shape.inputChannels * run, shape.taps / run)
+    let isa = instructionSet.value
+    let panelBytes = qk_panel_bytes(dtype, isa, panelWidth, shape.inputChannels * run, shape.taps / run)
     let groupBytes = groupWidth / panelWidth * panelBytes
     guard let memory = Memory(count: shape.groups * groupBytes) else { return nil }
     for group in 0..<shape.groups {
@@ -64,6 +65,7 @@ internal import CKernels
       var groupSums = [Int32](repeating: 0, count: groupWidth)
       unsafe qk_pack_weights(
         dtype,
+        isa,
         source.type,
         first,
         shape.outputChannels,

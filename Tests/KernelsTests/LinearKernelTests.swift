@@ -44,7 +44,7 @@ struct LinearKernelTests {
       shape.inputChannels = numbers.pick([1, 3, 8])
       shape.outputChannels = numbers.pick([2, 5, 17])
     default:
-      shape.inputChannels = numbers.pick([1, 3, 4, 16, 19, 64])
+      shape.inputChannels = numbers.pick([1, 3, 4, 16, 19, 64, 76, 130])
       shape.outputChannels = numbers.pick([1, 8, 24, 65, 100])
     }
     return shape

@@ -17,7 +17,7 @@ struct MicrokernelTests {
     var cases: [Case] = []
     for rows in Set([1, mr - 1, mr]).sorted() where rows > 0 {
       for cols in Set([1, nr - 1, nr]).sorted() {
-        for kc in [1, 4, 5, 31] { cases.append(Case(rows: rows, cols: cols, kc: kc, taps: 1)) }
+        for kc in [1, 4, 5, 31, 64, 65, 130] { cases.append(Case(rows: rows, cols: cols, kc: kc, taps: 1)) }
         cases.append(Case(rows: rows, cols: cols, kc: 7, taps: 9))
       }
     }
@@ -141,12 +141,13 @@ struct MicrokernelTests {
   ) -> [Y] {
     let mr = unsafe Int(kernel.mr)
     let nr = unsafe Int(kernel.nr)
-    let bytes = qk_panel_bytes(dtype, nr, size.kc, size.taps)
+    let bytes = unsafe qk_panel_bytes(dtype, kernel.isa, nr, size.kc, size.taps)
     let panel = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
     defer { unsafe panel.deallocate() }
     var columnSums = [Int32](repeating: 0, count: nr)
     unsafe qk_pack_weights(
       dtype,
+      kernel.isa,
       dtype == QK_F32 ? QK_SOURCE_F32 : QK_SOURCE_S8,
       w,
       size.cols,

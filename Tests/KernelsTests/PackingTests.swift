@@ -16,20 +16,28 @@ struct PackingTests {
     var strides: (n: Int, t: Int, k: Int)
     /// Taps whose depth lies together.
     var run = 1
+    /// Whether it is for tiles, whose steps of depth are equal and at most 64.
+    var isTiled = false
 
     /// Depth between runs of a column of its panel.
-    var runDepth: Int { (run * depth + 3) / 4 * 4 }
+    var runDepth: Int { padded(run * depth) }
     var panelBytes: Int { runDepth * (taps / run) * width }
     var bytes: Int { (columns + width - 1) / width * panelBytes }
+
+    private func padded(_ depth: Int) -> Int {
+      let steps = isTiled ? (depth + 63) / 64 : 1
+      return ((depth + steps - 1) / steps + 3) / 4 * 4 * steps
+    }
   }
 
   private static func cases() -> [Case] {
     var cases: [Case] = []
     for (columns, taps, depth, width) in [
       (1, 1, 1, 16), (17, 1, 6, 16), (64, 9, 64, 64), (70, 9, 67, 64), (33, 25, 130, 32), (48, 1, 1030, 48),
-      (40, 3, 20, 16),
+      (40, 3, 20, 16), (33, 9, 76, 32),
     ] {
-      for run in Set([1, taps == 25 ? 5 : taps == 9 ? 3 : taps]).sorted() {
+      for (run, isTiled) in [1, taps == 25 ? 5 : taps == 9 ? 3 : taps].flatMap({ [($0, false), ($0, true)] })
+      {
         let orders = [(taps * depth, 1, taps), (taps * depth, depth, 1), (1, columns, columns * taps)]
         for strides in orders {
           cases.append(
@@ -39,7 +47,8 @@ struct PackingTests {
               depth: depth,
               width: width,
               strides: (n: strides.0, t: strides.1, k: strides.2),
-              run: run
+              run: run,
+              isTiled: isTiled
             )
           )
         }
@@ -70,6 +79,7 @@ struct PackingTests {
       var sums = [Int32](repeating: 5, count: test.columns)
       unsafe qk_pack_weights(
         QK_QU8,
+        test.isTiled ? QK_ISA_AMX : QK_ISA_PORTABLE,
         QK_SOURCE_S8,
         source,
         test.columns,

@@ -48,6 +48,31 @@ import Testing
     }
   }
 
+  @Test("an int8 model gives the reference's bytes on every instruction set that the machine has")
+  func instructionSets() throws {
+    try withTemporaryFolder { folder in
+      var random = SplitMix64(seed: 13)
+      try NPZFile.write([("input", try random.floats([3, 3, 32, 32]))], to: "\(folder)/in.npz")
+      try Tool.succeed([Tool.model, "a.qmodel", "--int8"] + Tool.calibration, in: folder)
+      let run = ["run", "a.qmodel", "--inputs", "in.npz", "--outputs"]
+      try Tool.succeed(run + ["reference.npz", "--reference"], in: folder)
+      let expected = try #require(try read("\(folder)/reference.npz").first).tensor.elements(as: Float.self)
+      var served: [String] = []
+      for set in ["portable", "avx2", "avxvnni", "avx512vnni", "amx", "neon"] {
+        let outcome = try Tool.run(run + ["\(set).npz"], in: folder, environment: ["QCONVERT_ISA": set])
+        guard outcome.status == 0 else {
+          #expect(outcome.status == 1 || outcome.status == 64, "\(set): \(outcome.status)")
+          #expect(outcome.errors.contains("[R7]"), "\(set): \(outcome.errors)")
+          continue
+        }
+        served.append(set)
+        let got = try #require(try read("\(folder)/\(set).npz").first).tensor.elements(as: Float.self)
+        #expect(got == expected, "\(set)")
+      }
+      #expect(served.contains("portable"))
+    }
+  }
+
   private func read(_ path: String) throws -> [(name: String, tensor: Tensor)] {
     try NPZFile.read(path, in: .heap, where: { _ in true }).arrays.map { ($0.name, $0.tensor) }
   }

@@ -46,8 +46,15 @@ enum Tool {
   }
 
   /// Starts `qconvert` in `folder`.
-  static func start(_ arguments: [String], in folder: String) throws -> Call {
+  ///
+  /// - Parameter environment: Variables besides those of the test.
+  static func start(
+    _ arguments: [String],
+    in folder: String,
+    environment: [String: String] = [:]
+  ) throws -> Call {
     let process = Process()
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     process.executableURL = URL(fileURLWithPath: path)
     process.arguments = arguments
     process.currentDirectoryURL = URL(fileURLWithPath: folder)
@@ -67,8 +74,12 @@ enum Tool {
   }
 
   /// Runs `qconvert` in `folder` and waits for it.
-  static func run(_ arguments: [String], in folder: String) throws -> Outcome {
-    try start(arguments, in: folder).wait()
+  static func run(
+    _ arguments: [String],
+    in folder: String,
+    environment: [String: String] = [:]
+  ) throws -> Outcome {
+    try start(arguments, in: folder, environment: environment).wait()
   }
 
   /// Runs `qconvert`, which must succeed.

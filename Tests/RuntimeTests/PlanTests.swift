@@ -236,10 +236,13 @@ import Testing
       let program = try Program(graph, inputTypes: [:])
       let expected = try? ReferenceExecutor(program).run([value], observing: []) { (_, _) throws(Refusal) in }
       guard let expected else { continue }
-      let plan = try PlanExecutor.make(program, PlanResources(threads: 2), memoryLimit: .max)
-      let got = try plan.run([value], observing: []) { (_, _) throws(Refusal) in }
-      for (tensor, reference) in zip(got, expected) {
-        #expect(PlanTests.matches(tensor, reference, 1e-5), "\(constant.name)")
+      for set in PlanTests.sets {
+        let resources = try PlanResources(threads: 2, instructionSet: set)
+        let plan = try PlanExecutor.make(program, resources, memoryLimit: .max)
+        let got = try plan.run([value], observing: []) { (_, _) throws(Refusal) in }
+        for (tensor, reference) in zip(got, expected) {
+          #expect(PlanTests.matches(tensor, reference, 1e-5), "\(constant.name) \(set)")
+        }
       }
     }
   }

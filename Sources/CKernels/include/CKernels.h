@@ -20,11 +20,13 @@ extern "C" {
 enum qk_isa {
   QK_ISA_PORTABLE = 0,
   QK_ISA_AVX2 = 1,       // AVX2, FMA
-  QK_ISA_AVX512VNNI = 2, // AVX-512 F, BW, DQ, VL, VNNI
-  QK_ISA_AMX = 3,        // AMX-INT8 on top of AVX-512 VNNI
+  QK_ISA_AVXVNNI = 2,    // AVX-VNNI on top of AVX2
+  QK_ISA_AVX512VNNI = 3, // AVX-512 F, BW, DQ, VL, VNNI
+  QK_ISA_AMX = 4,        // AMX-INT8 on top of AVX-512 VNNI
+  QK_ISA_NEON = 5,       // NEON with dot products of bytes (Armv8.2)
 };
 
-// The instruction set that QCONVERT_ISA=amx|avx512vnni|avx2|portable names, or else the best the machine has; the
+// The instruction set that QCONVERT_ISA=portable|avx2|avxvnni|avx512vnni|amx|neon names, or else the best the machine has; the
 // environment is read once.
 enum qk_isa qk_isa_best(void);
 // Whether QCONVERT_ISA is unset or names an instruction set that the machine has and kernels exist for.
@@ -58,7 +60,7 @@ struct qk_tail {
 // out[i][j] = tail(sum over t < taps, k < kc of a[t * mr + i][k] * w[t][k][j]) for i < rows <= mr, j < cols <= nr.
 //
 // `a` holds taps * mr row pointers; those of rows past the last repeat a valid one. `w` is one panel as
-// qk_pack_weights makes it. `out_stride` is in bytes. Integer kernels take u8 rows and s8 weights, and read up to 3
+// qk_pack_weights makes it. `out_stride` is in bytes. Integer kernels take u8 rows and s8 weights, and read up to 63
 // bytes past the end of a row.
 typedef void (*qk_igemm_fn)(size_t rows, size_t cols, size_t kc, size_t taps, const void *const *a, const void *w,
                             void *out, size_t out_stride, const struct qk_tail *tail);
@@ -81,7 +83,7 @@ size_t qk_igemm_panel_width(enum qk_dtype dtype, enum qk_isa isa, size_t columns
 const struct qk_igemm_ukernel *qk_igemm_ukernel(enum qk_dtype dtype, enum qk_isa isa, size_t nr, size_t rows);
 
 // Bytes of one packed panel; columns past the last and depth past kc are zero.
-size_t qk_panel_bytes(enum qk_dtype dtype, size_t nr, size_t kc, size_t taps);
+size_t qk_panel_bytes(enum qk_dtype dtype, enum qk_isa isa, size_t nr, size_t kc, size_t taps);
 
 enum qk_source { QK_SOURCE_F32, QK_SOURCE_F16, QK_SOURCE_S8 };
 
@@ -90,9 +92,9 @@ enum qk_source { QK_SOURCE_F32, QK_SOURCE_F16, QK_SOURCE_S8 };
 //
 // Each `run` taps become one of depth run * kc; `run` divides `taps` and is 1, or the kernel's width for rows whose
 // pixels are read at once.
-void qk_pack_weights(enum qk_dtype dtype, enum qk_source source_type, const void *source, size_t columns, size_t taps,
-                     size_t run, size_t kc, size_t sn, size_t st, size_t sk, size_t nr, float factor, void *packed,
-                     int32_t *sums);
+void qk_pack_weights(enum qk_dtype dtype, enum qk_isa isa, enum qk_source source_type, const void *source,
+                     size_t columns, size_t taps, size_t run, size_t kc, size_t sn, size_t st, size_t sk, size_t nr,
+                     float factor, void *packed, int32_t *sums);
 
 // --- Depthwise convolution
 

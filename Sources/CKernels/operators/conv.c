@@ -260,7 +260,7 @@ static void conv_task(void *context, size_t index, size_t thread) {
   const size_t first_panel = panel_chunk * s->chunk_panels;
   const size_t end_panel = qk_min(s->panels, first_panel + s->chunk_panels);
   const size_t size = element_size(c);
-  const size_t panel_bytes = qk_panel_bytes(c->dtype, c->nr, s->kc, s->taps);
+  const size_t panel_bytes = qk_panel_bytes(c->dtype, c->isa, c->nr, s->kc, s->taps);
 
   char *scratch = (char *)job->scratch.base + thread * job->scratch.stride;
   const struct layout layout = layout_of(c, s->chunk_rows, s->chunk_panels * c->nr);
@@ -290,6 +290,7 @@ static void conv_task(void *context, size_t index, size_t thread) {
       i += kernel->mr;
     }
   }
+  qk_release_tiles();
   if (c->rows != NULL) scale_rows(c, first, rows, first_column, columns, out);
   if (c->post != NULL) finish(c, rows, columns, (float *)(void *)results, stride, out, c->out_stride);
 }

@@ -16,7 +16,7 @@ struct job {
 static size_t panel_width(const struct qk_matmul *m) { return qk_igemm_panel_width(QK_F32, m->isa, m->columns, m->depth); }
 
 size_t qk_f32_matmul_scratch_bytes(const struct qk_matmul *m) {
-  return qk_round_up(qk_panel_bytes(QK_F32, panel_width(m), m->depth, 1), 64);
+  return qk_round_up(qk_panel_bytes(QK_F32, m->isa, panel_width(m), m->depth, 1), 64);
 }
 
 // One panel of columns of one product: packs it and multiplies all rows with it.
@@ -27,7 +27,8 @@ static void panel_task(void *context, size_t index, size_t thread) {
   const size_t columns = qk_min(job->nr, m->columns - first);
   void *packed = (char *)job->scratch.base + thread * job->scratch.stride;
   const float *b = job->b + m->b_offsets[i] + first * m->b_column;
-  qk_pack_weights(QK_F32, QK_SOURCE_F32, b, columns, 1, 1, m->depth, m->b_column, 0, m->b_row, job->nr, 1.0f, packed, NULL);
+  qk_pack_weights(QK_F32, m->isa, QK_SOURCE_F32, b, columns, 1, 1, m->depth, m->b_column, 0, m->b_row, job->nr, 1.0f,
+                  packed, NULL);
   const float *a = job->a + m->a_offsets[i];
   float *out = job->out + i * m->rows * m->columns + first;
   for (size_t row = 0; row < m->rows;) {

@@ -34,16 +34,16 @@ QK_INLINE float fast_exp(float x) {
   p = p * (r * r) + r + 1.0f;
   const int32_t half = n >> 1;
   union {
-    int32_t i;
+    uint32_t i;
     float f;
-  } s0 = {.i = (half + 127) << 23}, s1 = {.i = (n - half + 127) << 23};
+  } s0 = {.i = (uint32_t)(half + 127) << 23}, s1 = {.i = (uint32_t)(n - half + 127) << 23};
   const float result = p * s0.f * s1.f;
   return x != x ? x : result;
 }
 
 // Section 8.2 of arithmetic.md.
 QK_INLINE double exact_exp(double x) {
-  const double c = x > 709.782712893384 ? 709.782712893384 : x < -745.2 ? -745.2 : x;
+  const double c = x > 709.782712893384 ? 709.782712893384 : x >= -745.2 ? x : -745.2;
   const double shifted = c * 1.4426950408889634 + 6755399441055744.0;
   const double k = shifted - 6755399441055744.0;
   const double r = (c - k * 0x1.62e42feep-1) - k * 0x1.a39ef35793c76p-33;
@@ -51,9 +51,9 @@ QK_INLINE double exact_exp(double x) {
   for (int n = 13; n >= 1; n--) p = 1.0 + r / (double)n * p;
   const int64_t e = (int64_t)k, half = e >> 1;
   union {
-    int64_t i;
+    uint64_t i;
     double f;
-  } s0 = {.i = (half + 1023) << 52}, s1 = {.i = (e - half + 1023) << 52};
+  } s0 = {.i = (uint64_t)(half + 1023) << 52}, s1 = {.i = (uint64_t)(e - half + 1023) << 52};
   const double result = p * s0.f * s1.f;
   return x != x ? x : x > 709.782712893384 ? HUGE_VAL : x < -745.2 ? 0.0 : result;
 }

@@ -1,0 +1,103 @@
+#include "check.h"
+
+#include <float.h>
+#include <math.h>
+
+#define MOST 1100
+
+// Operands and two results, each followed by what must not change.
+static struct {
+  float x[MOST], y[MOST], expected[MOST], got[MOST];
+  uint8_t a[MOST], b[MOST], expected_bytes[MOST], got_bytes[MOST], table[256];
+  int32_t sums[MOST];
+} d;
+
+static void prepare(size_t n) {
+  static const float special[] = {0.0f,   -0.0f, INFINITY, -INFINITY, NAN,   FLT_MIN,
+                                  1e-40f, 0.5f,  -2.5f,    FLT_MAX,   88.8f, -104.0f};
+  for (size_t i = 0; i < n; i++) {
+    d.x[i] = number(0, 9) == 0 ? special[number(0, 11)] : real(-12, 12);
+    d.y[i] = number(0, 9) == 0 ? special[number(0, 11)] : real(-3, 3);
+    d.sums[i] = (int32_t)number(0, 200000) - 100000;
+  }
+  fill_bytes(d.a, n, 0);
+  fill_bytes(d.b, n, 0);
+  fill_bytes(d.table, 256, 0);
+  memset(d.expected, 0x66, sizeof(d.expected));
+  memset(d.got, 0x66, sizeof(d.got));
+  memset(d.expected_bytes, 0x66, MOST);
+  memset(d.got_bytes, 0x66, MOST);
+}
+
+static void judge(const struct qk_vector_ops *ops, size_t n, const char *function) {
+  const bool agrees = same_floats(d.expected, d.got, MOST) && memcmp(d.expected_bytes, d.got_bytes, MOST) == 0;
+  expect(agrees, "%s %s: n %zu", ops->name, function, n);
+  add_floats_to_digest(d.expected, n);
+  add_bytes_to_digest(d.expected_bytes, n);
+}
+
+// Runs a function of both tables on the results.
+#define BOTH(FUNCTION, ...)                                                                                            \
+  {                                                                                                                    \
+    prepare(n);                                                                                                        \
+    const struct qk_vector_ops *v = qk_vector_ops(QK_ISA_PORTABLE);                                                    \
+    float *out = d.expected;                                                                                           \
+    uint8_t *bytes = d.expected_bytes;                                                                                 \
+    v->FUNCTION(__VA_ARGS__);                                                                                          \
+    v = ops;                                                                                                           \
+    out = d.got;                                                                                                       \
+    bytes = d.got_bytes;                                                                                               \
+    v->FUNCTION(__VA_ARGS__);                                                                                          \
+    (void)out;                                                                                                         \
+    (void)bytes;                                                                                                       \
+    judge(ops, n, #FUNCTION);                                                                                          \
+  }
+
+static void check_bytes(const struct qk_vector_ops *ops, size_t n) {
+  const uint8_t z = (uint8_t)number(0, 255), lowest = number(0, 1) ? z : 0;
+  const struct qk_u8_clamp clamp = {z, lowest, 255};
+  const float m = real(1e-3f, 2), scale = number(0, 3) == 0 ? 0x1p-120f : real(1e-3f, 0.5f);
+  for (int multiply = 0; multiply < 2; multiply++) {
+    const uint8_t za = (uint8_t)number(0, 255), zb = (uint8_t)number(0, 255);
+    const struct qk_u8_binary binary = {multiply, za, zb, m, real(1e-3f, 2), clamp};
+    BOTH(binary_u8, n, d.a, d.b, bytes, &binary)
+  }
+  BOTH(table_u8, n, d.a, bytes, d.table)
+  BOTH(quantize_u8, n, d.x, bytes, scale, z)
+  BOTH(dequantize_u8, n, d.a, out, scale, z)
+  BOTH(mean_u8, n, d.sums, bytes, 77, m / 100, &clamp)
+  BOTH(max_u8, n, d.a, bytes)
+  BOTH(accumulate_u8, n, d.a, (int32_t *)(void *)out)
+}
+
+static void check_floats(const struct qk_vector_ops *ops, size_t n) {
+  for (int f = QK_ADD; f <= QK_DIV; f++) {
+    BOTH(binary_f32, n, d.x, d.y, out, (enum qk_float_binary)f)
+    BOTH(binary_f32_scalar, n, d.x, 3.3f, out, (enum qk_float_binary)f)
+  }
+  BOTH(max_f32, n, d.x, out)
+  BOTH(accumulate_f32, n, d.x, out)
+  BOTH(scale_f32, n, out, 1.7f)
+  for (int f = QK_IDENTITY; f <= QK_TANH; f++) {
+    for (int exact = 0; exact < 2; exact++) {
+      const struct qk_activation activation = {(enum qk_function)f, f == QK_CLIP ? -1.0f : 0.1f, 0.6f, exact};
+      BOTH(activate, n, d.x, out, &activation)
+    }
+  }
+  BOTH(range, n, d.x, out, out + 1)
+  BOTH(softmax, n, d.x, out)
+  if (n > 0) BOTH(layer_norm, n, d.x, d.y, n % 2 == 0 ? NULL : d.y, 1e-5f, out)
+  const struct qk_row row = {0.01f, (uint8_t)number(0, 255), d.sums, d.y, d.x};
+  BOTH(dequantize_row, n, d.sums, out, &row)
+}
+
+void check_vector(enum qk_isa isa) {
+  restart_numbers();
+  const struct qk_vector_ops *ops = qk_vector_ops(isa);
+  for (size_t n = 0; n <= 140; n++) {
+    check_bytes(ops, n);
+    check_floats(ops, n);
+  }
+  check_bytes(ops, 1000);
+  check_floats(ops, 1001);
+}
