@@ -101,7 +101,7 @@ struct CalibrateCommand: ParsableCommand {
       switch event {
       case .calibrated(let done, let total): bar.update(done, of: total)
       case .text(let text): Output.error(text)
-      case .mended: break
+      case .mended, .measured, .saved, .judged: break
       }
     }
     bar.finish()

@@ -9,9 +9,8 @@ struct ArchitecturesTests {
   @Test("the fixture lists every architecture but the sample's")
   func listing() {
     let listed = Set(TensorListing.all.map(\.architecture))
-    #expect(
-      Set(Architectures.allNames).subtracting(listed) == ["tf_efficientnet_lite0", "digits_net", "vit", "bert"]
-    )
+    let others: Set = ["tf_efficientnet_lite0", "digits_net", "vit", "bert"]
+    #expect(Set(Architectures.allNames).subtracting(listed) == others)
   }
 
   @Test("a checkpoint in PyTorch's layout is recognised and built", arguments: TensorListing.all)
