@@ -132,16 +132,16 @@ static void activate(size_t n, const float *x, float *out, const struct qk_activ
     }
     break;
   case QK_GELU:
-    for (size_t i = 0; i < n; i++) out[i] = 0.5f * x[i] * (1.0f + fast_erf(x[i] * 0.7071067811865476f));
+    QK_EACH(i) out[i] = 0.5f * x[i] * (1.0f + fast_erf(x[i] * 0.7071067811865476f));
     break;
   case QK_GELU_TANH:
-    for (size_t i = 0; i < n; i++) out[i] = gelu_tanh(x[i]);
+    QK_EACH(i) out[i] = gelu_tanh(x[i]);
     break;
   case QK_ERF:
-    for (size_t i = 0; i < n; i++) out[i] = fast_erf(x[i]);
+    QK_EACH(i) out[i] = fast_erf(x[i]);
     break;
   case QK_TANH:
-    for (size_t i = 0; i < n; i++) out[i] = fast_tanh(x[i]);
+    QK_EACH(i) out[i] = fast_tanh(x[i]);
     break;
   }
 }
@@ -299,12 +299,23 @@ static void mean_u8(size_t n, const int32_t *sums, uint8_t *out, int32_t offset,
   }
 }
 
+// NaN once there is one.
+QK_INLINE float larger(float a, float b) { return a < b || b != b ? b : a; }
+
 // The sum is taken in 16 interleaved parts, then from the first part to the last.
 static void softmax(size_t n, const float *x, float *out) {
-  float most = -INFINITY, parts[16] = {0};
-  for (size_t i = 0; i < n; i++) most = most < x[i] || x[i] != x[i] ? x[i] : most;
-  for (size_t i = 0; i < n; i++) out[i] = fast_exp(x[i] - most);
+  float parts[16];
+  for (size_t j = 0; j < 16; j++) parts[j] = -INFINITY;
   size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    for (size_t j = 0; j < 16; j++) parts[j] = larger(parts[j], x[i + j]);
+  }
+  for (; i < n; i++) parts[0] = larger(parts[0], x[i]);
+  for (size_t j = 1; j < 16; j++) parts[0] = larger(parts[0], parts[j]);
+  const float most = parts[0];
+  QK_EACH(k) out[k] = fast_exp(x[k] - most);
+  for (size_t j = 0; j < 16; j++) parts[j] = 0.0f;
+  i = 0;
   for (; i + 16 <= n; i += 16) {
     for (size_t j = 0; j < 16; j++) parts[j] += out[i + j];
   }

@@ -214,6 +214,10 @@ extension Lowering {
 
   /// K5: `|bias| + widest * Σ|w|` must fit i32 for every output channel.
   private func checkAccumulator(_ linear: Linear, bias: [Int32], widest: Int) throws(Miss) {
+    let terms = linear.weight.tensor.count / max(1, linear.weight.tensor.shape[linear.axis])
+    let largest = bias.reduce(0) { max($0, Int($1.magnitude)) }
+    // Weights of the largest magnitude would fit, too: no need to add up these.
+    if let most = Checked.product([terms, 128, widest]), most <= Int(Int32.max) - largest { return }
     let sums = absoluteSums(linear.weight.tensor, axis: linear.axis)
     for (channel, sum) in sums.enumerated() {
       let offset = channel < bias.count ? Int(bias[channel].magnitude) : 0
