@@ -8,6 +8,8 @@ import tempfile
 import numpy as np
 import onnxruntime
 
+from image_arrays import image_batches, image_paths
+
 
 def seeded_inputs(session, seed=20260101):
     rng = np.random.default_rng(seed)
@@ -31,36 +33,13 @@ def run_qconvert(binary, model, feeds, folder):
         return [arrays[name] for name in arrays.files]
 
 
-def image_batches(folder, preprocessing, size=25):
-    """Images of a folder as the declared preprocessing makes them, with Pillow, in batches."""
-    from PIL import Image
-
-    parts = dict(word.split("=") for word in preprocessing.split())
-    resize, crop = int(parts["resize"]), int(parts["crop"])
-    numbers = {k: np.array([float(v) for v in parts.get(k, d).split(",")], np.float32).reshape(-1, 1, 1)
-               for k, d in [("scale", "1"), ("mean", "0"), ("std", "1")]}
-    paths = sorted(os.path.join(r, f) for r, _, fs in os.walk(folder) for f in fs if f.endswith((".jpg", ".png")))
-    batch = []
-    for path in paths:
-        image = Image.open(path).convert("RGB")
-        longer = int(resize * max(image.size) / min(image.size))
-        wide = image.size[0] >= image.size[1]
-        image = image.resize((longer, resize) if wide else (resize, longer), Image.BILINEAR)
-        top, left = round((image.size[1] - crop) / 2), round((image.size[0] - crop) / 2)
-        pixels = np.asarray(image.crop((left, top, left + crop, top + crop)), np.float32).transpose(2, 0, 1)
-        batch.append((pixels / numbers["scale"] - numbers["mean"]) / numbers["std"])
-        if len(batch) == size or path == paths[-1]:
-            yield np.stack(batch).astype(np.float32)
-            batch = []
-
-
 def compare_predictions(binary, model, folder, preprocessing):
     """Counts images on which both predict the same class."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     same = count = 0
     with tempfile.TemporaryDirectory() as scratch:
-        for batch in image_batches(folder, preprocessing):
+        for batch in image_batches(image_paths(folder), preprocessing):
             expected = session.run(None, {name: batch})[0]
             got = run_qconvert(binary, model, {name: batch}, scratch)[0]
             same += int((expected.argmax(1) == got.argmax(1)).sum())
