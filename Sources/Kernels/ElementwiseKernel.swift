@@ -236,6 +236,7 @@ package enum ElementwiseKernel {
   package static func dynamicQuantize(
     count: Int,
     _ x: Buffer,
+    range: Buffer? = nil,
     _ y: Buffer,
     in context: KernelContext
   ) -> (scale: Float, zeroPoint: UInt8) {
@@ -245,6 +246,7 @@ package enum ElementwiseKernel {
       context.isa,
       count,
       x.elements(count, of: Float.self),
+      range?.elements(2, of: Float.self),
       y.elements(count, of: UInt8.self),
       &scale,
       &zeroPoint,

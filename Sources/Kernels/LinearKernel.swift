@@ -215,10 +215,12 @@ package enum LinearOutput: Sendable {
 
   private func withConv<R>(
     rows: UnsafePointer<qk_rows>? = nil,
+    range: UnsafeMutablePointer<Float>? = nil,
     _ body: (UnsafePointer<qk_conv>) -> R
   ) -> R {
     var conv = unsafe conv
     unsafe conv.rows = unsafe rows
+    unsafe conv.range = unsafe range
     guard hasPost else { return unsafe body(&conv) }
     return unsafe withUnsafePointer(to: post) { post in
       unsafe conv.post = unsafe post
@@ -271,11 +273,13 @@ package enum LinearOutput: Sendable {
   ///   - input: f32 or u8 elements.
   ///   - output: Space for the results.
   ///   - parameters: Scale and zero point of the input, for a dynamic kernel.
+  ///   - range: Space for the least and the largest finite f32 result, 0 included, if they are wanted.
   ///   - context: Threads, and at least ``scratchBytes`` of scratch.
   package func run(
     _ input: Buffer,
     _ output: Buffer,
     parameters: (scale: Float, zeroPoint: UInt8)? = nil,
+    range: Buffer? = nil,
     in context: KernelContext
   ) {
     let inputSize = unsafe conv.dtype == QK_F32 ? 4 : 1
@@ -293,8 +297,9 @@ package enum LinearOutput: Sendable {
         array(.start, Int32.self)
       )
     }
+    precondition(range == nil || outputSize == 4, "only f32 results have a range")
     var tail = unsafe tail
-    unsafe withConv { conv in
+    unsafe withConv(range: range?.elements(2, of: Float.self)) { conv in
       unsafe qk_conv_run(
         conv,
         input.pointer(shape.inputElements * inputSize),

@@ -287,6 +287,7 @@ struct qk_conv {
   const struct qk_dwrow_ukernel *row_kernel; // for depthwise weights of qk_dwrow_pack, or else NULL
   const void *weights;
   const struct qk_post *post; // NULL: the tail's result is the output
+  float *range;               // NULL, or where the least and the largest finite f32 result go, 0 included
   const struct qk_rows *rows; // NULL: all rows have the tail's parameters; the tail's kind is QK_TAIL_SUMS
 };
 
@@ -341,8 +342,9 @@ void qk_quantize_run(enum qk_isa isa, size_t n, const float *x, uint8_t *out, fl
                      struct qk_pool *pool);
 void qk_dequantize_run(enum qk_isa isa, size_t n, const uint8_t *x, float *out, float scale, uint8_t zero_point,
                        struct qk_pool *pool);
-// Range and conversion as section 3 of arithmetic.md says.
-void qk_dynamic_quantize_run(enum qk_isa isa, size_t n, const float *x, uint8_t *out, float *scale,
+// Range and conversion as section 3 of arithmetic.md says; `range` is the least and the largest finite element, 0
+// included, or NULL for finding them here.
+void qk_dynamic_quantize_run(enum qk_isa isa, size_t n, const float *x, const float *range, uint8_t *out, float *scale,
                              uint8_t *zero_point, struct qk_pool *pool);
 
 // Copies [batch, channels, pixels] to [batch, pixels, channels] for elements of 1 or 4 bytes; swap the last two counts

@@ -84,6 +84,12 @@ static void scale_rows(const struct qk_conv *conv, size_t first, size_t rows, si
   }
 }
 
+// The least and the largest result of one thread, on a cache line of their own.
+struct extremes {
+  _Alignas(64) float lo;
+  float hi;
+};
+
 struct job {
   const struct qk_conv *conv;
   const char *in;
@@ -92,6 +98,7 @@ struct job {
   struct qk_tail tail;
   struct split split;
   struct qk_scratch scratch;
+  struct extremes *extremes; // per thread
 };
 
 // An output pixel and the image it reads.
@@ -190,6 +197,19 @@ static void finish(const struct qk_conv *conv, size_t rows, size_t columns, floa
     if (post->activation.function != QK_IDENTITY) ops->activate(columns, row, row, &post->activation);
     if (post->quantize) ops->quantize_u8(columns, row, (uint8_t *)to + i * to_stride, post->scale, post->zero_point);
   }
+}
+
+// Takes note of `rows` rows of `columns` float results while they are in the cache.
+static void note_range(const struct job *job, size_t thread, size_t rows, size_t columns, const char *out) {
+  const size_t stride = job->conv->out_stride;
+  if (job->conv->range == NULL) return;
+  if (stride == columns * sizeof(float)) {
+    columns *= rows; // one run of elements
+    rows = qk_min(rows, 1);
+  }
+  struct extremes *e = &job->extremes[thread];
+  const struct qk_vector_ops *ops = qk_vector_ops(job->conv->isa);
+  for (size_t i = 0; i < rows; i++, out += stride) ops->range(columns, (const float *)(const void *)out, &e->lo, &e->hi);
 }
 
 // The rows of one task in blocks: all of `full` rows but the last, which may have fewer.
@@ -293,6 +313,7 @@ static void conv_task(void *context, size_t index, size_t thread) {
   qk_release_tiles();
   if (c->rows != NULL) scale_rows(c, first, rows, first_column, columns, out);
   if (c->post != NULL) finish(c, rows, columns, (float *)(void *)results, stride, out, c->out_stride);
+  note_range(job, thread, rows, columns, out);
 }
 
 // One row of output pixels.
@@ -313,6 +334,7 @@ static void depthwise_task(void *context, size_t index, size_t thread) {
   const struct qk_dwconv_ukernel *kernel = qk_dwconv_ukernel(c->dtype, c->isa);
   kernel->function(c->ow, c->groups, taps, pointers, c->weights, results, stride, &job->tail);
   if (c->post != NULL) finish(c, c->ow, c->groups, (float *)(void *)results, stride, out, c->out_stride);
+  note_range(job, thread, c->ow, c->groups, out);
 }
 
 // The same by a kernel for whole rows.
@@ -335,18 +357,28 @@ static void depthwise_row_task(void *context, size_t index, size_t thread) {
   const struct qk_dwrow row = {lines, scratch, c->weights, results, c->iw, c->ow, c->pl, c->groups, c->in_stride, stride};
   c->row_kernel->function(&row, &job->tail);
   if (c->post != NULL) finish(c, c->ow, c->groups, (float *)(void *)results, stride, out, c->out_stride);
+  note_range(job, thread, c->ow, c->groups, out);
 }
 
 void qk_conv_run(const struct qk_conv *conv, const void *in, void *out, uint8_t pad, const struct qk_tail *tail,
                  struct qk_pool *pool, struct qk_scratch scratch) {
-  struct job job = {conv, in, out, conv->dtype == QK_F32 ? 0 : pad, *tail, {0}, scratch};
+  const size_t threads = qk_pool_threads(pool);
+  struct extremes extremes[threads];
+  memset(extremes, 0, sizeof extremes);
+  struct job job = {conv, in, out, conv->dtype == QK_F32 ? 0 : pad, *tail, {0}, scratch, extremes};
   if (conv->depthwise) {
     job.split.taps = conv->kh * conv->kw;
     qk_pool_run(pool, conv->batch * conv->oh, &job, conv->row_kernel ? depthwise_row_task : depthwise_task);
-    return;
+  } else {
+    job.split = split_of(conv, threads);
+    qk_pool_run(pool, conv->groups * job.split.row_chunks * job.split.panel_chunks, &job, conv_task);
   }
-  job.split = split_of(conv, qk_pool_threads(pool));
-  qk_pool_run(pool, conv->groups * job.split.row_chunks * job.split.panel_chunks, &job, conv_task);
+  if (conv->range == NULL) return;
+  conv->range[0] = conv->range[1] = 0.0f;
+  for (size_t i = 0; i < threads; i++) {
+    conv->range[0] = extremes[i].lo < conv->range[0] ? extremes[i].lo : conv->range[0];
+    conv->range[1] = extremes[i].hi > conv->range[1] ? extremes[i].hi : conv->range[1];
+  }
 }
 
 void qk_dynamic_tail(size_t n, float x_scale, uint8_t x_zero_point, const float *weight_scale, const int32_t *sums,

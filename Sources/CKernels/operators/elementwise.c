@@ -155,11 +155,14 @@ static void range_task(void *context, size_t index, size_t thread) {
   j->ops->range(n, (const float *)j->a + first, &j->ranges[2 * index], &j->ranges[2 * index + 1]);
 }
 
-void qk_dynamic_quantize_run(enum qk_isa isa, size_t n, const float *x, uint8_t *out, float *scale,
+void qk_dynamic_quantize_run(enum qk_isa isa, size_t n, const float *x, const float *range, uint8_t *out, float *scale,
                              uint8_t *zero_point, struct qk_pool *pool) {
   float ranges[2 * RANGE_PARTS] = {0}, lo = 0.0f, hi = 0.0f;
   struct job job = {.ops = qk_vector_ops(isa), .n = n, .a = x, .ranges = ranges};
-  if (n < CHUNK) {
+  if (range != NULL) {
+    lo = range[0];
+    hi = range[1];
+  } else if (n < CHUNK) {
     job.ops->range(n, x, &lo, &hi);
   } else {
     qk_pool_run(pool, RANGE_PARTS, &job, range_task);

@@ -37,10 +37,13 @@ extension PlanBuilder {
       write(step.outputs[0], layout), write(step.outputs[1], .plain), write(step.outputs[2], .plain),
     ]
     let count = self[source].count
+    let range = ranges[source]
+    range?.isWanted = true
     add("dynamic quantize", reads: [source], writes: targets) { (run) throws(Refusal) in
       let (scale, zeroPoint) = ElementwiseKernel.dynamicQuantize(
         count: count,
         run[source],
+        range: range?.wanted,
         run[targets[0]],
         in: run.context
       )

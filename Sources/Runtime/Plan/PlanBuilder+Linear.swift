@@ -307,12 +307,14 @@ extension PlanBuilder {
     let scale = try read(scaleID, .plain)
     let zeroPoint = try read(zeroPointID, .plain)
     let target = write(y, layout)
+    let range = ResultRange(memory: try PlanBuilder.memory(8))
+    ranges[target] = range
     add(name, reads: [source, scale, zeroPoint], writes: [target], scratch: kernel.scratchBytes) {
       (run) throws(Refusal) in
       let parameters = (
         scale: run[scale].read(1, as: Float.self)[0], zeroPoint: run[zeroPoint].read(1, as: UInt8.self)[0]
       )
-      kernel.run(run[source], run[target], parameters: parameters, in: run.context)
+      kernel.run(run[source], run[target], parameters: parameters, range: range.wanted, in: run.context)
     }
   }
 }

@@ -17,6 +17,8 @@ struct PlanBuilder {
   private var table: [ValueID: [Layout: SlotID]] = [:]
   /// Values without a slot until somebody needs their elements in order.
   private(set) var views: [ValueID: LazyView] = [:]
+  /// Where operations that can find the range of their result on the way leave it.
+  var ranges: [SlotID: ResultRange] = [:]
   private var step = 0
 
   init(_ program: Program, _ resources: PlanResources, memoryLimit: Int) {
