@@ -129,6 +129,9 @@ def main():
         for source in [weights, onnx]:
             kind = os.path.basename(source)
             report(f"qconvert fp16 {kind}", *compare.converted(source, "fp16", "--fp16"))
+            for bits, block in [(8, 32), (4, 32), (4, 64), (4, 128), (3, 32), (2, 32)]:
+                flags = ["--bits", str(bits), "--block", str(block)]
+                report(f"qconvert int{bits}, blocks of {block}, {kind}", *compare.converted(source, "blocks", *flags))
             for name, flags in [("per channel", ["--int8"]), ("per tensor", ["--int8", "--per-tensor"])]:
                 mean = report(f"qconvert int8 {name}, {kind}", *compare.converted(source, "int8", *flags))
                 failed |= name == "per channel" and mean < args.limit

@@ -63,7 +63,7 @@ package enum ShapeArithmetic {
     case .unary(let op): return first?.map { unary(op.kind, $0) }
     case .conv, .convTranspose, .gemm, .matMul, .batchNorm, .layerNorm, .maxPool, .averagePool, .globalPool,
       .argMax, .clip, .hardSigmoid, .leakyRelu, .gelu, .prelu, .softmax, .split, .pad, .resize,
-      .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dynamicQuantize:
+      .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize:
       return nil
     }
   }

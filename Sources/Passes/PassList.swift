@@ -25,6 +25,7 @@ public enum PassList {
     .quantizeWeights,
     .quantizeBias,
     .quantizeTables,
+    .quantizeBlocks,
     .roundWeights,
     .correctBias,
     .convertToFp16,

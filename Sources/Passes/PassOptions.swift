@@ -6,6 +6,8 @@ public enum ConvertScheme: String, Hashable, Sendable, CaseIterable {
   case int8
   /// f16 weights, widened when they are used.
   case fp16
+  /// Weights of matrix products in 2 to 8 bits by blocks, tables in i8, the others as in ``fp16``; activations stay float.
+  case weightOnly = "weight-only"
   /// Weights stay f32; only the graph is simplified.
   case fp32
 }
@@ -59,6 +61,10 @@ public struct PassOptions: Hashable, Sendable {
   public var correctsBias: Bool
   /// How weights become integers.
   public var rounding: WeightRounding
+  /// Bits of weights in ``ConvertScheme/weightOnly``, 2 to 8.
+  public var bits = 4
+  /// Weights that share a scale in ``ConvertScheme/weightOnly``: 32, 64 or 128.
+  public var block = 32
   /// Whether ranges of channels move from activations to weights where samples show a gain.
   public var smooths = false
   /// The exponent of the activations' ranges, above 0 and below 1; nil: searched for.

@@ -80,6 +80,12 @@ public enum Pipelines {
     switch (options.scheme, options.activations) {
     case (.fp32, _): Pipeline(stages: [])
     case (.fp16, _): Pipeline(stages: [.once(.convertToFp16)])
+    case (.weightOnly, _):
+      Pipeline(stages: [
+        .once(.quantizeBlocks),
+        .once(.quantizeTables),
+        .once(.convertToFp16),  // last: for what stayed f32
+      ])
     case (.int8, .none): Pipeline(stages: [.once(.quantizeWeights), .once(.quantizeTables)])
     case (.int8, .dynamic):
       Pipeline(stages: [

@@ -6,9 +6,18 @@ public struct ConvertOptions: Sendable {
   /// Number format of the weights and linear operators.
   public enum Precision: String, Sendable, CaseIterable {
     case int8, fp16, fp32
+    /// Weights of matrix products in ``ConvertOptions/bits`` bits, the others as in `fp16`; activations stay float.
+    case weightOnly = "weight-only"
+
+    /// What asks for it on the command line.
+    var flags: String { self == .weightOnly ? "--int4 and --bits" : "--\(rawValue)" }
   }
 
   public var precision = Precision.fp32
+  /// Bits of weights in ``Precision/weightOnly``, 2 to 8.
+  public var bits = 4
+  /// Weights that share a scale in ``Precision/weightOnly``, one of ``blockSizes``.
+  public var block = ConvertOptions.blockSizes[0]
   /// Whether every output channel has a weight scale of its own.
   public var isPerChannel = true
   /// Data to observe activation ranges on; nil: activations are quantized while the network runs.
@@ -84,6 +93,9 @@ public struct ConvertOptions: Sendable {
   /// What ``calibrationData`` is for calibration without data.
   public static let synthetic = "synthetic"
 
+  /// Sizes of blocks, the standard one first.
+  public static let blockSizes = [32, 64, 128]
+
   /// Names of the observers, the standard one first.
   public static let observerNames = ObserverKind.allCases.map(\.rawValue)
 
@@ -108,7 +120,7 @@ public struct ConvertOptions: Sendable {
 
   /// The passes' view of the options.
   var passOptions: PassOptions {
-    PassOptions(
+    var result = PassOptions(
       scheme: ConvertScheme(rawValue: precision.rawValue) ?? .fp32,
       granularity: isPerChannel ? .perChannel : .perTensor,
       activations: activations,
@@ -117,6 +129,8 @@ public struct ConvertOptions: Sendable {
       correctsBias: correctsBias,
       rounding: WeightRounding(rawValue: rounding) ?? .nearest
     )
+    (result.bits, result.block) = (bits, block)
+    return result
   }
 
   /// Whether layers are measured.
@@ -140,6 +154,7 @@ public struct ConvertOptions: Sendable {
   ///
   /// - Parameter preset: The family that the network belongs to.
   func schemeText(_ preset: Preset) -> String {
+    if precision == .weightOnly { return "int\(bits) weight-only, blocks of \(block)" }
     guard precision == .int8 else { return precision.rawValue }
     let rows = activations == .dynamic && preset == .transformer ? " per-token" : ""
     var text = "int8 \(isPerChannel ? "per-channel" : "per-tensor") \(activations.rawValue)\(rows)"

@@ -140,7 +140,7 @@ public enum Converter {
     guard options.precision != .fp32 else { return }
     let quantized = graph.order.first { id in
       switch graph[id].op {
-      case .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dynamicQuantize: true
+      case .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize: true
       default: false
       }
     }
@@ -151,7 +151,7 @@ public enum Converter {
       at: graph.label(of: quantized),
       rule: "C1",
       "the network is quantized already",
-      remedy: "convert from the float original, or leave out --\(options.precision.rawValue)"
+      remedy: "convert from the float original, or leave out \(options.precision.flags)"
     )
   }
 

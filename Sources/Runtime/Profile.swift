@@ -66,7 +66,7 @@ extension Op {
   /// Whether it only changes the number format, so that it names no step that does more.
   fileprivate var isConversion: Bool {
     switch self {
-    case .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dynamicQuantize: true
+    case .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize: true
     default: false
     }
   }

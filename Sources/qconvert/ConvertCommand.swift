@@ -19,7 +19,7 @@ struct ConvertCommand: ParsableCommand {
       points on samples that calibration did not see. Exit code 1 when that cannot be reached or on Ctrl-C; the best \
       network so far is then in OUT.
 
-      Without --int8 or --fp16 nothing is quantized. --int8 alone quantizes activations while the network \
+      Without --int8, --int4, --bits or --fp16 nothing is quantized. --int8 alone quantizes activations while the network \
       runs; with --calibrate they get fixed ranges.
       """
   )
@@ -104,11 +104,12 @@ struct ConvertCommand: ParsableCommand {
 /// Flags about number formats and calibration.
 struct QuantizationFlags: ParsableArguments {
   enum PrecisionFlag: String, EnumerableFlag {
-    case int8, fp16, fp32
+    case int8, int4, fp16, fp32
 
     static func help(for value: Self) -> ArgumentHelp? {
       switch value {
       case .int8: "Weights and activations of linear operators in 8 bits."
+      case .int4: "Weights of matrix products in 4 bits, by blocks; the others in half precision."
       case .fp16: "Weights in half precision, checked for overflow."
       case .fp32: "No quantization: fold, fuse and repack only. The default."
       }
@@ -127,6 +128,15 @@ struct QuantizationFlags: ParsableArguments {
   }
 
   @Flag var precision: PrecisionFlag?
+  @Option(help: ArgumentHelp("As --int4, with 2 to 8 bits.", valueName: "n"))
+  var bits: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Weights that share a scale under --int4 or --bits: 32 (the default), 64 or 128.",
+      valueName: "n"
+    )
+  )
+  var block: Int?
   @Flag var granularity: GranularityFlag?
 
   @Option(
@@ -202,7 +212,24 @@ struct QuantizationFlags: ParsableArguments {
   @Flag(name: .customLong("allow-nonfinite"), help: "Quantize although weights hold NaN or infinity.")
   var allowNonFinite = false
 
+  /// Whether only weights are quantized.
+  private var isWeightOnly: Bool { precision == .int4 || precision == nil && bits != nil }
+
+  private func validateBlocks() throws {
+    if let bits, !(2...8).contains(bits) { throw ValidationError("--bits takes 2 to 8") }
+    if bits != nil && !isWeightOnly || precision == .int4 && bits ?? 4 != 4 {
+      throw ValidationError(
+        "--bits excludes --int8, --fp16 and --fp32, and other numbers than 4 exclude --int4"
+      )
+    }
+    if let block, !ConvertOptions.blockSizes.contains(block) {
+      throw ValidationError("--block takes 32, 64 or 128")
+    }
+    if block != nil && !isWeightOnly { throw ValidationError("--block goes with --int4 or --bits") }
+  }
+
   func validate() throws {
+    try validateBlocks()
     try recovery.validate(hasSamples: precision == .int8 && calibrate != nil)
     if dynamic && calibrate != nil && !recovery.needsSamples {
       throw ValidationError(
@@ -248,9 +275,13 @@ struct QuantizationFlags: ParsableArguments {
     options.precision =
       switch precision {
       case .int8: .int8
+      case .int4: .weightOnly
       case .fp16: .fp16
-      case .fp32, nil: .fp32
+      case .fp32: .fp32
+      case nil: bits == nil ? .fp32 : .weightOnly
       }
+    if let bits { options.bits = bits }
+    if let block { options.block = block }
     options.isPerChannel = granularity != .perTensor
     options.calibrationData = calibrate
     options.calibrationSamples = samples

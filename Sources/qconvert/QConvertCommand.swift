@@ -8,7 +8,7 @@ struct QConvertCommand: ParsableCommand {
     commandName: "qconvert",
     abstract: "Makes trained networks small and fast on a CPU, and shows that they still work.",
     usage: """
-      qconvert IN OUT [--int8|--fp16|--fp32] [--per-channel|--per-tensor] [--calibrate DATA]
+      qconvert IN OUT [--int8|--int4|--fp16|--fp32] [--per-channel|--per-tensor] [--calibrate DATA]
       qconvert calibrate MODEL --data DATA -o STATS.json
       qconvert inspect FILE
       qconvert verify REFERENCE CANDIDATE [--data DATA]

@@ -177,7 +177,11 @@ struct Refused: CustomTestStringConvertible, Sendable {
     "wrong usage is exit code 64 with nothing on standard output",
     arguments: [
       [], ["inspect"], ["verify", "a"], ["run", "a"], ["bench"], [Tool.model],
-      [Tool.model, "x.qmodel", "--int4"],
+      [Tool.model, "x.qmodel", "--bits", "1"], [Tool.model, "x.qmodel", "--bits", "9"],
+      [Tool.model, "x.qmodel", "--int8", "--bits", "4"], [Tool.model, "x.qmodel", "--int4", "--bits", "3"],
+      [Tool.model, "x.qmodel", "--int4", "--block", "16"],
+      [Tool.model, "x.qmodel", "--int8", "--block", "32"],
+      [Tool.model, "x.qmodel", "--int4", "--int8"], [Tool.model, "x.qmodel", "--int4", "--per-tensor"],
       [Tool.model, "x.qmodel", "--int8", "--fp16"],
       [Tool.model, "x.qmodel", "--int8", "--observer", "entropy"],
       [Tool.model, "x.qmodel", "--int8", "--observer", "min-max"],

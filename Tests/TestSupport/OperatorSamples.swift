@@ -11,6 +11,14 @@ package func operatorSamples(seed: UInt64) -> [Op] {
     .quantizeLinear(QuantizeLinear(axis: random.maybe(random.int(-4...3)))),
     .dequantizeLinear(DequantizeLinear(axis: random.maybe(random.int(-4...3)))),
     .dequantizeBias(DequantizeBias()), .dynamicQuantize(DynamicQuantize()),
+    .dequantizeBlocks(
+      DequantizeBlocks(
+        bits: random.int(2...8),
+        block: 32,
+        depth: random.int(1...99),
+        isTransposed: random.bool()
+      )
+    ),
   ]
   return ops
 }
@@ -59,11 +67,12 @@ package func caseNumber(of op: Op) -> Int {
   case .dequantizeLinear: 38
   case .dequantizeBias: 39
   case .dynamicQuantize: 40
+  case .dequantizeBlocks: 41
   }
 }
 
 /// How many cases ``Op`` has.
-package let caseCount = 41
+package let caseCount = 42
 
 extension SplitMix64 {
   fileprivate mutating func maybe<Value>(_ value: Value) -> Value? { bool() ? value : nil }

@@ -89,6 +89,7 @@ public enum Op: Hashable, Sendable {
   case quantizeLinear(QuantizeLinear)
   case dequantizeLinear(DequantizeLinear)
   case dequantizeBias(DequantizeBias)
+  case dequantizeBlocks(DequantizeBlocks)
   case dynamicQuantize(DynamicQuantize)
 
   /// The operator's own file's view of it.
@@ -134,6 +135,7 @@ public enum Op: Hashable, Sendable {
     case .quantizeLinear(let op): op
     case .dequantizeLinear(let op): op
     case .dequantizeBias(let op): op
+    case .dequantizeBlocks(let op): op
     case .dynamicQuantize(let op): op
     }
   }
@@ -200,6 +202,7 @@ public enum Op: Hashable, Sendable {
     case "quantize_linear": .quantizeLinear(try QuantizeLinear(&a))
     case "dequantize_linear": .dequantizeLinear(try DequantizeLinear(&a))
     case "dequantize_bias": .dequantizeBias(DequantizeBias())
+    case "dequantize_blocks": .dequantizeBlocks(try DequantizeBlocks(&a))
     case "dynamic_quantize": .dynamicQuantize(try DynamicQuantize(&a))
     default: nil
     }

@@ -58,6 +58,7 @@ extension GraphValidator {
       .hardSigmoid, .leakyRelu, .gelu, .binary, .compare, .where, .prelu, .softmax, .cast, .reshape, .flatten,
       .transpose, .squeeze, .unsqueeze, .concat, .split, .slice, .gather, .expand, .pad, .shape,
       .constantOfShape, .range, .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias,
+      .dequantizeBlocks,
       .dynamicQuantize:
       return nil
     }

@@ -12,6 +12,7 @@ extension GraphValidator {
         case .dequantizeLinear(let op):
           try checkParameters(of: node, axis: op.axis, data: graph.type(of: node, input: 0), in: graph)
         case .dequantizeBias: try checkBias(of: node, in: graph)
+        case .dequantizeBlocks(let op): try checkBlocks(op, of: node, in: graph)
         case .conv, .convTranspose, .gemm, .matMul:
           try checkBiasScale(of: node, in: graph)
           try checkAccumulator(of: node, in: graph)

@@ -54,7 +54,7 @@ private func sameValue(_ id: NodeID, _ graph: Graph) -> ValueID? {
     return neutralOperand(op.kind, node, graph).flatMap { isSame(graph[$0].type, after) ? $0 : nil }
   case .conv, .convTranspose, .gemm, .matMul, .batchNorm, .layerNorm, .globalPool, .reduce, .argMax, .unary,
     .hardSigmoid, .leakyRelu, .gelu, .compare, .where, .prelu, .softmax, .gather, .shape, .constantOfShape,
-    .range, .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dynamicQuantize:
+    .range, .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize:
     return nil
   }
 }

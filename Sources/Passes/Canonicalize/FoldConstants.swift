@@ -43,7 +43,7 @@ private func isFoldable(_ id: NodeID, _ graph: Graph) -> Bool {
     return false
   }
   switch node.op {
-  case .dequantizeLinear, .dequantizeBias, .quantizeLinear, .dynamicQuantize: return false
+  case .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .quantizeLinear, .dynamicQuantize: return false
   case .cast(let op):
     guard let source = graph.constant(node.inputs[0]) else { return false }
     return op.to.size <= source.dtype.size || source.count <= 16

@@ -51,7 +51,8 @@ func activation(_ op: Op) -> Activation? {
   case .conv, .convTranspose, .gemm, .matMul, .batchNorm, .layerNorm, .maxPool, .averagePool, .globalPool,
     .reduce, .argMax, .gelu, .binary, .compare, .where, .prelu, .softmax, .cast, .reshape, .flatten,
     .transpose, .squeeze, .unsqueeze, .concat, .split, .slice, .gather, .expand, .pad, .shape,
-    .constantOfShape, .range, .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dynamicQuantize:
+    .constantOfShape, .range, .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks,
+    .dynamicQuantize:
     nil
   }
 }

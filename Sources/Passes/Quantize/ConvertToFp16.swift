@@ -38,11 +38,23 @@ private func isCandidate(_ id: ValueID, _ graph: Graph) -> Bool {
 
 /// Whether the scheme wants a constant as f16.
 private func isWanted(_ id: ValueID, _ graph: Graph, _ context: PassContext) -> Bool {
-  guard context.options.scheme == .int8 else { return true }
+  guard context.options.scheme == .int8 else { return !isRowScale(id, graph) }
   let formats = graph.users(of: id).map { context.kept[$0] }
   guard isTable(id, graph), !formats.contains(FloatFormat.float32) else { return false }
   return context.options.activationGranularity == .perRow
     || formats.allSatisfy { $0 == FloatFormat.float16 }
+}
+
+/// Whether a constant holds the scales of a table's rows.
+private func isRowScale(_ id: ValueID, _ graph: Graph) -> Bool {
+  graph.users(of: id).contains { user in
+    guard case .gather = graph[user].op else { return false }
+    let picked = graph.result(of: user)
+    return graph.users(of: picked).contains { other in
+      guard case .dequantizeLinear = graph[other].op else { return false }
+      return graph[other].inputs[1] == picked
+    }
+  }
 }
 
 /// Whether all users take a constant as a weight, or gather from it.

@@ -169,7 +169,7 @@ private enum Role {
       self = .joining
     case .conv, .convTranspose, .gemm, .matMul, .batchNorm, .layerNorm, .reduce, .argMax, .compare, .where,
       .prelu, .softmax, .cast, .gather, .expand, .pad, .shape, .constantOfShape, .range, .resize,
-      .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dynamicQuantize:
+      .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize:
       return nil
     }
   }
@@ -205,7 +205,7 @@ private enum Role {
     case .conv, .convTranspose, .gemm, .matMul, .batchNorm, .layerNorm, .maxPool, .averagePool, .globalPool,
       .reduce, .argMax, .binary, .compare, .where, .prelu, .softmax, .cast, .reshape, .flatten, .transpose,
       .squeeze, .unsqueeze, .concat, .split, .slice, .gather, .expand, .pad, .shape, .constantOfShape, .range,
-      .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dynamicQuantize:
+      .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize:
       false
     }
   }

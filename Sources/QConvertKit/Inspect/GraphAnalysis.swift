@@ -1,3 +1,4 @@
+import BinaryIO
 import GraphIR
 
 /// What the constants of a graph are for, and in which arithmetic its nodes run.
@@ -24,6 +25,8 @@ struct GraphAnalysis {
   private(set) var roles: [ValueID: Role] = [:]
   /// Values that depend on constants only.
   private(set) var isFixed: Set<ValueID> = []
+  /// How many numbers a constant of packed integers holds.
+  private(set) var packedCounts: [ValueID: Int] = [:]
 
   init(_ graph: Graph) {
     self.graph = graph
@@ -45,6 +48,9 @@ struct GraphAnalysis {
     case .dequantizeLinear:
       let isWeight = node.inputs.first.flatMap { $0 }.map(isFixed.contains) ?? false
       set(isWeight ? .weightScale : .activationScale, node.inputs.dropFirst())
+    case .dequantizeBlocks:
+      set(.weightScale, node.inputs.dropFirst())
+      if let packed = node.inputs[0] { packedCounts[packed] = graph[node.outputs[0]].type.elementCount }
     case .dequantizeBias:
       set(.activationScale, node.inputs[1..<2])
       set(.weightScale, node.inputs[2...])
@@ -91,7 +97,8 @@ extension GraphAnalysis {
     guard !node.outputs.allSatisfy(isFixed.contains) else { return .other }
     switch node.op {
     case .conv, .convTranspose, .gemm, .matMul: return linearArithmetic(node)
-    case .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dynamicQuantize, .cast, .shape, .gather,
+    case .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize, .cast,
+      .shape, .gather,
       .range,
       .constantOfShape, .reshape, .flatten, .transpose, .squeeze, .unsqueeze, .split, .slice, .expand:
       return .other
@@ -116,6 +123,8 @@ extension GraphAnalysis {
       let isInteger = variableInputs(node).allSatisfy { isDequantized($0) }
       return isInteger ? .int8 : .float("its weights are int8, its input is not quantized")
     case .cast: return .fp16
+    case .dequantizeBlocks(let op):
+      return .float("its weights are int\(op.bits) in blocks of \(op.block), it computes in f32")
     default: return .float("its weights are computed")
     }
   }
@@ -129,6 +138,15 @@ extension GraphAnalysis {
   private func isFixedBias(_ id: ValueID) -> Bool {
     guard let producer = graph[id].producer, case .dequantizeBias = graph[producer].op else { return false }
     return true
+  }
+
+  /// What weights in blocks take while the network runs.
+  var blockNotes: [String] {
+    let count = packedCounts.values.reduce(0) { Checked.sum($0, $1) ?? .max }
+    guard count > 0, let bytes = Checked.product(count, 4) else { return [] }
+    return [
+      "weights in blocks are widened when the network is loaded to run: they then take \(bytes) bytes as f32"
+    ]
   }
 
   func isDequantized(_ id: ValueID) -> Bool {

@@ -17,7 +17,7 @@ extension Inspector {
   ) -> InspectReport {
     let analysis = GraphAnalysis(graph)
     let rows = tensorRows(analysis, storage)
-    let parameters = rows.filter { ["weight", "bias"].contains($0.role) }.map(\.elements).reduce(0, +)
+    let parameters = rows.filter { ["weight", "bias"].contains($0.role) }.map(\.parameters).reduce(0, +)
     let payload = ["weight", "bias", "weight scale"]
     let ops = operatorRows(analysis)
     let metadata = graph.metadata
@@ -52,7 +52,7 @@ extension Inspector {
       architecture: metadata[MetadataKey.architecture],
       preprocessing: metadata[MetadataKey.preprocessing],
       checksums: [:],
-      notes: batchNotes(graph) + noiseNotes(metadata)
+      notes: batchNotes(graph) + noiseNotes(metadata) + analysis.blockNotes
     )
   }
 
@@ -70,7 +70,9 @@ extension Inspector {
     SyntheticNoise.isNamed(in: metadata[MetadataKey.calibration]) ? [SyntheticNoise.warning] : []
   }
 
-  private typealias Row = (row: InspectReport.TensorRow, dtype: DType, elements: Int, role: String)
+  private typealias Row = (
+    row: InspectReport.TensorRow, dtype: DType, elements: Int, parameters: Int, role: String
+  )
 
   private static func tensorRows(_ analysis: GraphAnalysis, _ storage: (ValueID) -> Storage?) -> [Row] {
     analysis.graph.valueIDs.compactMap { id in
@@ -86,7 +88,7 @@ extension Inspector {
         storedBytes: stored.bytes,
         codec: stored.codec
       )
-      return (row, tensor.dtype, tensor.count, role)
+      return (row, tensor.dtype, tensor.count, analysis.packedCounts[id] ?? tensor.count, role)
     }
   }
 

@@ -68,7 +68,9 @@ package struct Lowering {
       case .quantizeLinear: return try requantize(id).map { .success($0) }
       case .batchNorm, .layerNorm, .argMax, .compare, .where, .prelu, .softmax, .cast:
         return .failure(Miss("\(graph[id].op.name) has no integer form"))
-      case .shape, .constantOfShape, .range, .dequantizeLinear, .dequantizeBias, .dynamicQuantize: return nil
+      case .shape, .constantOfShape, .range, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks,
+        .dynamicQuantize:
+        return nil
       }
     } catch { return .failure(error) }
   }

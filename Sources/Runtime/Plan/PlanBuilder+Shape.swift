@@ -95,7 +95,7 @@ extension PlanBuilder {
     case .reshape, .flatten, .squeeze, .unsqueeze: return try addRelabel(nil, step)
     case .convTranspose, .argMax, .compare, .where, .prelu, .cast, .pad, .shape, .constantOfShape, .range,
       .resize, .quantizeLinear, .dequantizeLinear,
-      .dequantizeBias, .dynamicQuantize:
+      .dequantizeBias, .dequantizeBlocks, .dynamicQuantize:
       return false
     }
   }

@@ -66,6 +66,7 @@ package enum Reference {
     case .quantizeLinear(let op): [try op.evaluate(e)]
     case .dequantizeLinear(let op): [try op.evaluate(e)]
     case .dequantizeBias(let op): [try op.evaluate(e)]
+    case .dequantizeBlocks(let op): [try op.evaluate(e)]
     case .dynamicQuantize(let op): try op.evaluate(e)
     }
   }
