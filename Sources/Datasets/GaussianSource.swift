@@ -9,11 +9,6 @@ struct GaussianSource: SampleSource {
   let deviation: Float
   private let inputs: [(input: ModelInput, shape: [Int])]
 
-  /// Extent of a symbolic dimension of images.
-  private static let freeSide = 64
-  /// Extent of other symbolic dimensions but the batch.
-  private static let symbolicExtent = 16
-
   /// - Parameters:
   ///   - inputs: What the model takes.
   ///   - size: Of images, where the model leaves it open.
@@ -31,15 +26,7 @@ struct GaussianSource: SampleSource {
     self.seed = seed
     self.mean = mean
     self.deviation = deviation
-    for input in inputs where input.type.dtype == .bool || input.type.dtype == .bfloat16 {
-      throw Refusal(
-        .unsupported,
-        at: "input \(input.description)",
-        rule: "D10",
-        "cannot be made up",
-        remedy: "give real samples as .npz or .safetensors"
-      )
-    }
+    try Noise.check(inputs)
     self.inputs = inputs.map { ($0, GaussianSource.shape(of: $0.type, size)) }
   }
 
@@ -51,7 +38,7 @@ struct GaussianSource: SampleSource {
   func name(_ index: Int) -> String { "noise \(index)" }
 
   func sample(_ index: Int) throws(Refusal) -> Sample {
-    var random = SplitMix64(seed: seed &+ UInt64(index) &* 0x0001_0000_0000_01B3)
+    var random = Noise.generator(seed: seed, sample: index)
     var tensors: [String: Tensor] = [:]
     for (input, shape) in inputs {
       let isImage = input.type.dtype == .uint8 && shape.count == 4
@@ -76,12 +63,12 @@ struct GaussianSource: SampleSource {
 
   private static func shape(of type: TensorType, _ size: Preprocessing.Size?) -> [Int] {
     guard type.rank > 0 else { return [] }
-    var shape = [1] + type.dims.dropFirst().map { $0.value ?? symbolicExtent }
+    var shape = [1] + type.dims.dropFirst().map { $0.value ?? Noise.symbolicExtent }
     guard type.rank == 4 else { return shape }
     let first = type.dims[1].value == nil ? 1 : 2
     for (offset, side) in [size?.height, size?.width].enumerated()
     where type.dims[first + offset].value == nil {
-      shape[first + offset] = side ?? freeSide
+      shape[first + offset] = side ?? Noise.freeSide
     }
     return shape
   }

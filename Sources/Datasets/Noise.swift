@@ -6,6 +6,29 @@ package enum Noise {
   /// Integers are below this.
   private static let integerBound: UInt64 = 16
 
+  /// Extent of a symbolic dimension of inputs that are made up, but the batch and the sides of images.
+  static let symbolicExtent = 16
+  /// Side of an image that nothing fixes.
+  static let freeSide = 64
+
+  /// - Throws: A refusal for inputs of a type that cannot be made up (D10).
+  static func check(_ inputs: [ModelInput]) throws(Refusal) {
+    for input in inputs where input.type.dtype == .bool || input.type.dtype == .bfloat16 {
+      throw Refusal(
+        .unsupported,
+        at: "input \(input.description)",
+        rule: "D10",
+        "cannot be made up",
+        remedy: "give real samples as .npz or .safetensors"
+      )
+    }
+  }
+
+  /// The generator of one of many samples, which do not depend on each other.
+  static func generator(seed: UInt64, sample index: Int) -> SplitMix64 {
+    SplitMix64(seed: seed &+ UInt64(index) &* 0x0001_0000_0000_01B3)
+  }
+
   /// A tensor of standard normal floats, integers below 16, or truth values; the same for the same seed.
   ///
   /// - Throws: A refusal when there are too many elements (D10), or the type has no arithmetic (D9).

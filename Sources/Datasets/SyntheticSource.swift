@@ -11,11 +11,6 @@ struct SyntheticSource: SampleSource {
   private let image: ImageInput?
   private let imageSize: Preprocessing.Size
 
-  /// Extent of a symbolic dimension other than the batch.
-  private static let symbolicExtent = 16
-  /// Side of an image that neither the model nor its preprocessing fixes.
-  private static let freeSide = 64
-
   /// - Parameter preprocessing: How images are normalised; without it they have about mean 0 and deviation 1.
   init(inputs: [ModelInput], preprocessing: Preprocessing?, count: Int, seed: UInt64) throws(Refusal) {
     self.inputs = inputs
@@ -27,17 +22,9 @@ struct SyntheticSource: SampleSource {
     normalisation.crop = nil
     let declared = preprocessing.flatMap { try? ImageInput(inputs, $0) }
     image = try? ImageInput(inputs, normalisation)
-    let free = Preprocessing.Size(height: SyntheticSource.freeSide, width: SyntheticSource.freeSide)
+    let free = Preprocessing.Size(height: Noise.freeSide, width: Noise.freeSide)
     imageSize = declared?.size ?? image?.size ?? free
-    for input in inputs where input.type.dtype == .bool || input.type.dtype == .bfloat16 {
-      throw Refusal(
-        .unsupported,
-        at: "input \(input.description)",
-        rule: "D10",
-        "cannot be made up",
-        remedy: "give real samples as .npz or .safetensors"
-      )
-    }
+    try Noise.check(inputs)
   }
 
   var hasLabels: Bool { false }
@@ -48,7 +35,7 @@ struct SyntheticSource: SampleSource {
   func name(_ index: Int) -> String { "synthetic \(index)" }
 
   func sample(_ index: Int) throws(Refusal) -> Sample {
-    var random = SplitMix64(seed: seed &+ UInt64(index) &* 0x0001_0000_0000_01B3)
+    var random = Noise.generator(seed: seed, sample: index)
     if let image {
       return Sample(inputs: [image.name: try image.tensor(of: smoothImage(&random))], label: nil)
     }
@@ -81,7 +68,7 @@ struct SyntheticSource: SampleSource {
   }
 
   private func noise(_ type: TensorType, _ random: inout SplitMix64) throws(Refusal) -> Tensor {
-    let extents = type.dims.dropFirst().map { $0.value ?? SyntheticSource.symbolicExtent }
+    let extents = type.dims.dropFirst().map { $0.value ?? Noise.symbolicExtent }
     let shape = type.rank == 0 ? [] : [1] + extents
     return try Noise.tensor(type.dtype, shape, &random)
   }

@@ -50,7 +50,9 @@ internal import CKernels
     run = isDepthwise ? 1 : qk_conv_run_length(dtype, shape.inputChannels, shape.kernelWidth)
     var sums = [Int32](repeating: 0, count: paddedChannels)
     if isDepthwise {
-      guard let memory = PackedWeights.packDepthwise(shape, source, instructionSet, &sums) else { return nil }
+      guard let memory = PackedWeights.packDepthwise(shape, source, dtype, instructionSet, &sums) else {
+        return nil
+      }
       self.memory = memory
       self.sums = sums
       return
@@ -106,12 +108,12 @@ internal import CKernels
   private static func packDepthwise(
     _ shape: LinearShape,
     _ source: WeightSource,
+    _ dtype: qk_dtype,
     _ set: InstructionSet,
     _ sums: inout [Int32]
   ) -> Memory? {
     let (kh, kw) = (shape.kernelHeight, shape.kernelWidth)
     let (channel, tap) = (source.outputStride, source.tapStride)
-    let dtype = source.element == .int8 ? QK_QU8 : QK_F32
     if dtype == QK_QU8, unsafe rowKernel(shape, dtype, set) != nil {
       guard let memory = Memory(count: qk_dwrow_packed_bytes(shape.groups, kh, kw)) else { return nil }
       let packed = unsafe memory.buffer.pointer(0)

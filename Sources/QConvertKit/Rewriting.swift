@@ -152,8 +152,7 @@ struct Rewriting {
         remedy: "give --calibrate DATA, with --dynamic to quantize activations while the network runs"
       )
     }
-    let kind = ObserverKind(rawValue: options.observer) ?? .minMax
-    context.observer = kind.makeObserver(alpha: Double(options.alpha), percentile: options.percentile)
+    context.observer = observer
     context.activations = try ActivationSampler(threads: options.threads).gather(
       graph,
       on: try calibrationSamples()
@@ -192,13 +191,17 @@ struct Rewriting {
     result.records += made
   }
 
+  /// What chooses the range of an activation from its statistics.
+  private var observer: any Observer {
+    let kind = ObserverKind(rawValue: options.observer) ?? .minMax
+    return kind.makeObserver(alpha: Double(options.alpha), percentile: options.percentile)
+  }
+
   /// The ranges of activations, from statistics that were given or are made now.
   private mutating func ranges() throws(Refusal) -> ActivationRanges {
     let statistics: CalibrationStatistics
     if let given = options.calibration { statistics = given } else { statistics = try observe(nil) }
     self.statistics = statistics
-    let kind = ObserverKind(rawValue: options.observer) ?? .minMax
-    let observer = kind.makeObserver(alpha: Double(options.alpha), percentile: options.percentile)
     calibration = statistics.text(observer: options.observerText)
     let ranges = try statistics.ranges(for: ModelHash.text(of: graph), by: observer)
     saturation = try heldOut().map { (data) throws(Refusal) in

@@ -87,8 +87,8 @@ struct CalibrateCommand: ParsableCommand {
     options.calibrationSamples = samples
     options.preprocessing = preprocessing.text
     options.preflight = preflight.mode
-    options.architecture = execution.arch
-    options.inputSize = execution.inputSize
+    options.architecture = execution.checkpoint.arch
+    options.inputSize = execution.checkpoint.inputSize
     options.disabledPasses = disabledPasses
     options.threads = execution.threads
     shaping.apply(to: &options)

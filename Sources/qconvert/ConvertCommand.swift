@@ -68,8 +68,8 @@ struct ConvertCommand: ParsableCommand {
     passes.apply(to: &options)
     options.preprocessing = preprocessing.text
     options.preflight = preflight.mode
-    options.architecture = execution.arch
-    options.inputSize = execution.inputSize
+    options.architecture = execution.checkpoint.arch
+    options.inputSize = execution.checkpoint.inputSize
     options.compress = compress
     options.threads = execution.threads
     let bar = ProgressBar("calibrating")

@@ -1,8 +1,8 @@
 import ArgumentParser
 import QConvertKit
 
-/// How bare checkpoints are understood and how many threads work, for all commands that run networks.
-struct ExecutionOptions: ParsableArguments {
+/// How a bare checkpoint is understood, for all commands that read one network.
+struct CheckpointOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("Architecture of a bare checkpoint, if it is not recognised.", valueName: "name")
   )
@@ -15,6 +15,11 @@ struct ExecutionOptions: ParsableArguments {
     )
   )
   var inputSize: String?
+}
+
+/// How bare checkpoints are understood and how many threads work, for all commands that run networks.
+struct ExecutionOptions: ParsableArguments {
+  @OptionGroup var checkpoint: CheckpointOptions
 
   @Option(help: ArgumentHelp("Threads; all processors unless given.", valueName: "n"))
   var threads: Int?

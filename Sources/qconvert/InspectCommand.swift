@@ -11,24 +11,13 @@ struct InspectCommand: ParsableCommand {
   @Argument(help: "A .qmodel, .onnx or .safetensors file.")
   var file: String
 
-  @Option(
-    help: ArgumentHelp("Architecture of a bare checkpoint, if it is not recognised.", valueName: "name")
-  )
-  var arch: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "Size of the images for a bare vision transformer; positions are resampled to it.",
-      valueName: "n|hxw"
-    )
-  )
-  var inputSize: String?
+  @OptionGroup var checkpoint: CheckpointOptions
 
   @Flag(help: "Print one JSON object instead of text.")
   var json = false
 
   mutating func run() throws {
-    let report = try QConvert.inspect(file, architecture: arch, inputSize: inputSize)
+    let report = try QConvert.inspect(file, architecture: checkpoint.arch, inputSize: checkpoint.inputSize)
     if json { try Output.json(report) } else { Output.result(report.text) }
   }
 }

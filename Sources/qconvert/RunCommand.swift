@@ -32,8 +32,8 @@ struct RunCommand: ParsableCommand {
       model,
       inputs: inputs,
       outputs: outputs,
-      architecture: execution.arch,
-      inputSize: execution.inputSize,
+      architecture: execution.checkpoint.arch,
+      inputSize: execution.checkpoint.inputSize,
       threads: execution.threads,
       usesReference: reference
     )

@@ -68,8 +68,8 @@ struct VerifyCommand: ParsableCommand {
       candidate,
       data: selection,
       options: options,
-      architecture: execution.arch,
-      inputSize: execution.inputSize
+      architecture: execution.checkpoint.arch,
+      inputSize: execution.checkpoint.inputSize
     ) { bar.update($0, of: $1) }
     bar.finish()
     for warning in report.preflight?.warnings ?? [] { Output.error("warning: \(warning)") }

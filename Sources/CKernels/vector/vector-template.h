@@ -302,7 +302,24 @@ static void mean_u8(size_t n, const int32_t *sums, uint8_t *out, int32_t offset,
 // NaN once there is one.
 QK_INLINE float larger(float a, float b) { return a < b || b != b ? b : a; }
 
-// The sum is taken in 16 interleaved parts, then from the first part to the last.
+// Joins 16 interleaved parts of a sum from the first to the last.
+QK_INLINE float join(const float *parts) {
+  float sum = 0.0f;
+  for (size_t j = 0; j < 16; j++) sum += parts[j];
+  return sum;
+}
+
+// The sum, taken in 16 interleaved parts.
+QK_INLINE float interleaved_sum(size_t n, const float *x) {
+  float parts[16] = {0};
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    for (size_t j = 0; j < 16; j++) parts[j] += x[i + j];
+  }
+  for (; i < n; i++) parts[i % 16] += x[i];
+  return join(parts);
+}
+
 static void softmax(size_t n, const float *x, float *out) {
   float parts[16];
   for (size_t j = 0; j < 16; j++) parts[j] = -INFINITY;
@@ -314,33 +331,15 @@ static void softmax(size_t n, const float *x, float *out) {
   for (size_t j = 1; j < 16; j++) parts[0] = larger(parts[0], parts[j]);
   const float most = parts[0];
   QK_EACH(k) out[k] = fast_exp(x[k] - most);
-  for (size_t j = 0; j < 16; j++) parts[j] = 0.0f;
-  i = 0;
-  for (; i + 16 <= n; i += 16) {
-    for (size_t j = 0; j < 16; j++) parts[j] += out[i + j];
-  }
-  for (; i < n; i++) parts[i % 16] += out[i];
-  float sum = 0.0f;
-  for (size_t j = 0; j < 16; j++) sum += parts[j];
+  const float sum = interleaved_sum(n, out);
   for (size_t j = 0; j < n; j++) out[j] /= sum;
 }
 
-// Sums in 16 interleaved parts, joined from the first part to the last.
-QK_INLINE float join(const float *parts) {
-  float sum = 0.0f;
-  for (size_t j = 0; j < 16; j++) sum += parts[j];
-  return sum;
-}
-
 static void layer_norm(size_t n, const float *x, const float *scale, const float *bias, float epsilon, float *out) {
-  float sums[16] = {0}, squares[16] = {0};
+  const float mean = interleaved_sum(n, x) / (float)n;
+  float squares[16] = {0};
   size_t i = 0;
   for (; i + 16 <= n; i += 16) {
-    for (size_t j = 0; j < 16; j++) sums[j] += x[i + j];
-  }
-  for (; i < n; i++) sums[i % 16] += x[i];
-  const float mean = join(sums) / (float)n;
-  for (i = 0; i + 16 <= n; i += 16) {
     for (size_t j = 0; j < 16; j++) {
       const float d = x[i + j] - mean;
       squares[j] += d * d;
