@@ -98,6 +98,17 @@ public struct ByteSlice: Sendable {
     return try unsafe body(UnsafeRawBufferPointer(start: storage.base + range.lowerBound, count: range.count))
   }
 
+  /// Whether both hold the same bytes.
+  package func hasSameBytes(as other: ByteSlice) -> Bool {
+    guard count == other.count else { return false }
+    return unsafe withUnsafeBytes { a in
+      unsafe other.withUnsafeBytes { b in
+        guard let x = a.baseAddress, let y = b.baseAddress else { return true }
+        return unsafe memcmp(x, y, count) == 0
+      }
+    }
+  }
+
   /// Whether the first byte lies at a multiple of `alignment`.
   package func isAligned(to alignment: Int) -> Bool {
     unsafe (UInt(bitPattern: storage.base) + UInt(range.lowerBound)) % UInt(alignment) == 0

@@ -31,6 +31,22 @@ internal import CKernels
     return true
   }
 
+  /// Calls `body` once for each index below `count`, on all threads at the same time.
+  ///
+  /// - Parameter body: Gets the index and the thread, which is below ``threads``; it must not use this context.
+  package func forEach(_ count: Int, _ body: @Sendable (_ index: Int, _ thread: Int) -> Void) {
+    typealias Body = @Sendable (Int, Int) -> Void
+    withoutActuallyEscaping(body) { body in
+      var body = body
+      unsafe withUnsafeMutablePointer(to: &body) { pointer in
+        unsafe qk_pool_run(pool, count, pointer) { context, index, thread in
+          guard let body = unsafe context?.assumingMemoryBound(to: Body.self) else { return }
+          unsafe body.pointee(index, thread)
+        }
+      }
+    }
+  }
+
   /// Bytes of scratch of all threads.
   package var scratchBytes: Int { stride * threads }
 

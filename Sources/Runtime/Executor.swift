@@ -19,4 +19,12 @@ package protocol Executor: AnyObject, Sendable {
     observing observed: Set<ValueID>,
     _ observe: ValueObserver
   ) throws(Refusal) -> [Tensor]
+
+  /// Times each step.
+  ///
+  /// - Parameters:
+  ///   - inputs: As for `run`.
+  ///   - runs: How often, at least once; the least time counts.
+  /// - Throws: As `run`, or a refusal (R6) by an executor that does not time its steps.
+  func profile(_ inputs: [Tensor], runs: Int) throws(Refusal) -> Profile
 }

@@ -7,6 +7,16 @@ package struct Profile: Sendable {
   package var instructionSet: String
   /// In order of execution.
   package var steps: [StepProfile]
+
+  /// The profile of a run that does the same `count` times, `threads` of them at a time.
+  func repeated(_ count: Int, threads: Int) -> Profile {
+    var result = self
+    for index in steps.indices {
+      result.steps[index].milliseconds *= Double(count) / Double(threads)
+      result.steps[index].multiplyAdds *= count
+    }
+    return result
+  }
 }
 
 /// The time of one step.

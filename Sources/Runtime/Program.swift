@@ -6,6 +6,10 @@ package struct Program: Sendable {
   /// The graph with the types of this specialisation.
   package var graph: Graph
   package var steps: [Step]
+  /// What a run is given: the inputs of the graph, or what another part of the network has computed.
+  package var inputs: [ValueID]
+  /// What a run gives: the outputs of the graph, or what another part of the network reads.
+  package var outputs: [ValueID]
   /// For values that exist only as integers: how to show them as floats.
   package var standIns: [ValueID: StandIn]
 
@@ -18,6 +22,8 @@ package struct Program: Sendable {
   package init(graph: Graph, steps: [Step], standIns: [ValueID: StandIn]) {
     self.graph = graph
     self.steps = steps
+    inputs = graph.inputs
+    outputs = graph.outputs
     self.standIns = standIns
   }
 
@@ -52,6 +58,6 @@ package struct Program: Sendable {
 
   /// Whether the value is an input or the result of a step.
   package func isStored(_ id: ValueID) -> Bool {
-    graph.inputs.contains(id) || steps.contains { $0.outputs.contains(id) }
+    inputs.contains(id) || steps.contains { $0.outputs.contains(id) }
   }
 }

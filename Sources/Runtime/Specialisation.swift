@@ -7,6 +7,7 @@ final class Specialisation: Sendable {
   private let executor: any Executor
 
   init(
+    _ network: Graph,
     _ program: Program,
     _ options: SessionOptions,
     _ resources: inout PlanResources?
@@ -18,7 +19,11 @@ final class Specialisation: Sendable {
     case .plan:
       let shared = if let resources { resources } else { try PlanResources(threads: options.threads) }
       resources = shared
-      executor = try PlanExecutor.make(program, shared, memoryLimit: options.memoryLimit)
+      if let batch = try BatchExecutor.make(network, program, shared, memoryLimit: options.memoryLimit) {
+        executor = batch
+      } else {
+        executor = try PlanExecutor.make(program, shared, memoryLimit: options.memoryLimit)
+      }
     }
   }
 
@@ -61,16 +66,7 @@ final class Specialisation: Sendable {
 extension Specialisation {
   /// - Throws: As ``Session/profile(_:runs:)``.
   func profile(_ inputs: [Tensor], runs: Int) throws(Refusal) -> Profile {
-    guard let plan = executor as? PlanExecutor else {
-      throw Refusal(
-        .unsupported,
-        at: "profile",
-        rule: "R6",
-        "the network runs on the reference executor, whose steps are not timed",
-        remedy: "use the plan executor, which needs shapes that follow from those of the inputs"
-      )
-    }
-    return Profile(try plan.profile(inputs, runs: runs), of: program, instructionSet: plan.instructionSet)
+    try executor.profile(inputs, runs: runs)
   }
 }
 
@@ -94,7 +90,7 @@ struct SpecialisationCache: Sendable {
     }
     var types: [String: TensorType] = [:]
     for (id, operand) in zip(graph.inputs, operands) { types[graph[id].name] = operand.type }
-    let made = try Specialisation(Program(graph, inputTypes: types), options, &resources)
+    let made = try Specialisation(graph, Program(graph, inputTypes: types), options, &resources)
     if entries.count == SpecialisationCache.capacity { entries.removeFirst() }
     entries.append((shapes, made))
     return made

@@ -23,7 +23,8 @@ struct GraphDraft {
     self.scheme = scheme
   }
 
-  func shape(_ id: ValueID) -> [Int] { graph[id].type.knownDims ?? [] }
+  /// Extents, 0 for those that a run decides.
+  func shape(_ id: ValueID) -> [Int] { graph[id].type.dims.map { $0.value ?? 0 } }
 
   mutating func constant(_ name: String, _ tensor: Tensor) -> ValueID {
     graph.addConstant(graph.uniqueName(name), tensor)

@@ -4,7 +4,7 @@ package import GraphIR
 extension Program {
   /// Per step, the values that no later step and no output needs; inputs included, constants and their like not.
   package func dyingValues() -> [[ValueID]] {
-    var seen = Set(graph.outputs)
+    var seen = Set(outputs)
     var lasting: Set<ValueID> = []
     for step in steps where step.isConstant { lasting.formUnion(step.outputs) }
     var result = [[ValueID]](repeating: [], count: steps.count)
@@ -39,7 +39,7 @@ extension Program {
       current = sum
       peak = max(peak, current)
     }
-    for id in graph.inputs { try add(id, at: "input \(Refusal.quoted(graph[id].name))") }
+    for id in inputs { try add(id, at: "input \(Refusal.quoted(graph[id].name))") }
     let dying = dyingValues()
     for (index, step) in steps.enumerated() {
       for id in step.outputs { try add(id, at: step.nodes.first.map(graph.label) ?? "") }

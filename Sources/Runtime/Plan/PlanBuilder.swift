@@ -35,7 +35,7 @@ struct PlanBuilder {
     for step in program.steps where !step.isConstant {
       guard step.outputs.allSatisfy({ program.graph[$0].type.elementCount != nil }) else { return false }
     }
-    for id in program.graph.inputs { _ = write(id, .plain) }
+    for id in program.inputs { _ = write(id, .plain) }
     for (index, step) in program.steps.enumerated() where !step.isConstant {
       self.step = index
       do {
@@ -44,7 +44,7 @@ struct PlanBuilder {
       } catch { throw step.nodes.first.map { error.at(program.graph.label(of: $0)) } ?? error }
     }
     step = program.steps.count
-    for id in program.graph.outputs where !constants.isConstant(id) { _ = try read(id, .plain) }
+    for id in program.outputs where !constants.isConstant(id) { _ = try read(id, .plain) }
     return true
   }
 

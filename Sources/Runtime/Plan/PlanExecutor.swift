@@ -54,9 +54,9 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
       ranges[operation.step] = (ranges[operation.step]?.lowerBound ?? index)..<index + 1
     }
     self.ranges = ranges
-    inputs = try PlanExecutor.slots(of: program.graph.inputs, &builder)
+    inputs = try PlanExecutor.slots(of: program.inputs, &builder)
     var outputs: [Output] = []
-    for id in program.graph.outputs {
+    for id in program.outputs {
       outputs.append(
         builder.constants.isConstant(id)
           ? .constant(try builder.constants.tensor(id)) : .slot(try builder.read(id, .plain))
@@ -106,7 +106,7 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
     observing observed: Set<ValueID>,
     _ observe: ValueObserver
   ) throws(Refusal) -> [Tensor] {
-    for ((id, slot), tensor) in zip(zip(program.graph.inputs, self.inputs), inputs) {
+    for ((id, slot), tensor) in zip(zip(program.inputs, self.inputs), inputs) {
       unsafe tensor.bytes.withUnsafeBytes { unsafe run[slot].write($0) }
       if observed.contains(id) { try observe(id, tensor) }
     }
@@ -162,24 +162,15 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
 
 extension PlanExecutor {
   /// The time of one kernel call.
-  package struct Timing: Sendable {
+  struct Timing {
     /// Index of the step in the program.
-    package let step: Int
-    package let name: String
+    let step: Int
+    let name: String
     /// The least of the runs.
-    package var milliseconds: Double
+    var milliseconds: Double
   }
 
-  /// The instruction set that the kernels were chosen for.
-  package var instructionSet: String { run.context.instructionSet.name }
-
-  /// Runs the plan and times each operation, in order of execution.
-  ///
-  /// - Parameters:
-  ///   - inputs: As for `run`.
-  ///   - runs: How often, at least once.
-  /// - Throws: As `run`.
-  package func profile(_ inputs: [Tensor], runs: Int) throws(Refusal) -> [Timing] {
+  package func profile(_ inputs: [Tensor], runs: Int) throws(Refusal) -> Profile {
     for (slot, tensor) in zip(self.inputs, inputs) {
       unsafe tensor.bytes.withUnsafeBytes { unsafe run[slot].write($0) }
     }
@@ -194,6 +185,6 @@ extension PlanExecutor {
         timings[index].milliseconds = min(timings[index].milliseconds, milliseconds)
       }
     }
-    return timings
+    return Profile(timings, of: program, instructionSet: run.context.instructionSet.name)
   }
 }

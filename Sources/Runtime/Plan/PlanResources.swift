@@ -7,8 +7,7 @@ internal import Kernels
 /// `Sendable` unchecked because the session makes and runs one plan at a time.
 package final class PlanResources: @unchecked Sendable {
   let context: KernelContext
-  /// By the result of the step they belong to.
-  private var packed: [ValueID: PackedWeights] = [:]
+  private let store: WeightStore
 
   /// - Parameters:
   ///   - threads: Threads of the kernels.
@@ -23,10 +22,26 @@ package final class PlanResources: @unchecked Sendable {
       throw PlanBuilder.outOfMemory("\(threads) threads")
     }
     self.context = context
+    store = WeightStore()
+  }
+
+  private init(_ context: KernelContext, _ store: WeightStore) {
+    self.context = context
+    self.store = store
+  }
+
+  /// The same weights with one thread of their own, for a plan that runs beside others.
+  ///
+  /// - Throws: A refusal when memory runs out.
+  func lane() throws(Refusal) -> PlanResources {
+    guard let single = KernelContext(threads: 1, instructionSet: context.instructionSet) else {
+      throw PlanBuilder.outOfMemory("a thread")
+    }
+    return PlanResources(single, store)
   }
 
   /// Bytes of packed weights.
-  package var weightBytes: Int { packed.values.reduce(0) { $0 + $1.residentBytes } }
+  package var weightBytes: Int { store.packed.values.reduce(0) { $0 + $1.residentBytes } }
 
   /// The weights of the step that makes `result`, packed by `pack` the first time.
   ///
@@ -35,9 +50,9 @@ package final class PlanResources: @unchecked Sendable {
     of result: ValueID,
     _ pack: () throws(Refusal) -> PackedWeights?
   ) throws(Refusal) -> PackedWeights {
-    if let known = packed[result] { return known }
+    if let known = store.packed[result] { return known }
     guard let made = try pack() else { throw PlanBuilder.outOfMemory("packed weights") }
-    packed[result] = made
+    store.packed[result] = made
     return made
   }
 
@@ -51,4 +66,9 @@ package final class PlanResources: @unchecked Sendable {
       remedy: "unset it, or choose one of \(names)"
     )
   }
+}
+
+/// Packed weights by the result of the step they belong to.
+private final class WeightStore {
+  var packed: [ValueID: PackedWeights] = [:]
 }

@@ -32,7 +32,7 @@ package final class ReferenceExecutor: Executor {
     func show(_ id: ValueID, _ tensor: Tensor) throws(Refusal) {
       if observed.contains(id) { try observe(id, tensor) }
     }
-    for (id, tensor) in zip(program.graph.inputs, inputs) {
+    for (id, tensor) in zip(program.inputs, inputs) {
       values[id] = tensor
       try show(id, tensor)
     }
@@ -49,8 +49,18 @@ package final class ReferenceExecutor: Executor {
       for id in dying[index] { values[id] = nil }
     }
     var outputs: [Tensor] = []
-    for id in program.graph.outputs { outputs.append(try ReferenceExecutor.tensor(id, of: program, values)) }
+    for id in program.outputs { outputs.append(try ReferenceExecutor.tensor(id, of: program, values)) }
     return outputs
+  }
+
+  package func profile(_ inputs: [Tensor], runs: Int) throws(Refusal) -> Profile {
+    throw Refusal(
+      .unsupported,
+      at: "profile",
+      rule: "R6",
+      "the network runs on the reference executor, whose steps are not timed",
+      remedy: "use the plan executor, which needs shapes that follow from those of the inputs"
+    )
   }
 
   private static func run(
