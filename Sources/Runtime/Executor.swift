@@ -20,6 +20,9 @@ package protocol Executor: AnyObject, Sendable {
     _ observe: ValueObserver
   ) throws(Refusal) -> [Tensor]
 
+  /// What it holds between runs.
+  var memory: MemoryUse { get }
+
   /// Times each step.
   ///
   /// - Parameters:

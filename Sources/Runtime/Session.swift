@@ -68,6 +68,16 @@ public final class Session: Sendable {
     }
   }
 
+  /// What the network holds once it has run with such inputs.
+  ///
+  /// - Throws: As ``run(_:)``.
+  package func memory(_ inputs: [String: Tensor]) throws(Refusal) -> MemoryUse {
+    let operands = try InputBinding.operands(of: graph, from: inputs)
+    return try specialisations.withLock { (cache) throws(Refusal) -> MemoryUse in
+      try cache.specialisation(for: operands, of: graph, options).memory
+    }
+  }
+
   /// The steps that the network consists of with these input types, for reports.
   ///
   /// - Parameter inputTypes: Types that replace the graph's own, by input name.

@@ -64,6 +64,9 @@ final class Specialisation: Sendable {
 }
 
 extension Specialisation {
+  /// What it holds between runs.
+  var memory: MemoryUse { executor.memory }
+
   /// - Throws: As ``Session/profile(_:runs:)``.
   func profile(_ inputs: [Tensor], runs: Int) throws(Refusal) -> Profile {
     try executor.profile(inputs, runs: runs)

@@ -1,5 +1,6 @@
 import BinaryIO
 import Datasets
+import Foundation
 import GraphIR
 import TestSupport
 import Testing
@@ -70,6 +71,19 @@ import Testing
         #expect(got == expected, "\(set)")
       }
       #expect(served.contains("portable"))
+    }
+  }
+
+  @Test("QCONVERT_ISA chooses the kernels, and a set that does not exist is refused")
+  func environment() throws {
+    try withTemporaryFolder { folder in
+      let bench = ["bench", Tool.model, "--runs", "1", "--profile", "--json"]
+      let outcome = try Tool.run(bench, in: folder, environment: ["QCONVERT_ISA": "portable"])
+      let results = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [[String: Any]]
+      let steps = try #require(results?.first?["profile"] as? [[String: Any]])
+      #expect(!steps.isEmpty && steps.allSatisfy { $0["isa"] as? String == "portable" })
+      let refused = try Tool.run(bench, in: folder, environment: ["QCONVERT_ISA": "abacus"])
+      #expect(refused.status == 1 && refused.errors.contains("[R7]"))
     }
   }
 

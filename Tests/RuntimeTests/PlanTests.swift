@@ -1,5 +1,4 @@
 import BinaryIO
-import Glibc
 import GraphIR
 import TestSupport
 import Testing
@@ -266,20 +265,6 @@ import Testing
       sizes.insert(resources.weightBytes)
     }
     #expect(sizes.count == 1)
-  }
-
-  @Test("QCONVERT_ISA chooses the kernels, and a set that is not available is refused")
-  func environment() async {
-    await #expect(processExitsWith: .success) {
-      unsafe setenv("QCONVERT_ISA", "portable", 1)
-      let resources = try PlanResources(threads: 1)
-      try #require(resources.context.instructionSet == .portable)
-    }
-    await #expect(processExitsWith: .success) {
-      unsafe setenv("QCONVERT_ISA", "abacus", 1)
-      let refusal = #expect(throws: Refusal.self) { try PlanResources(threads: 1) }
-      try #require(refusal?.rule == "R7")
-    }
   }
 
   @Test("Blocks that live at the same time do not overlap")

@@ -158,6 +158,7 @@ private struct Contestant {
 
   func result(_ times: [Double], profiling: Bool) throws(Refusal) -> BenchResult {
     let statistics = LatencyStatistics(times)
+    let memory = try session.memory(tensors)
     let profile = try profiling ? session.profile(tensors, runs: max(3, min(50, times.count))) : nil
     return BenchResult(
       model: path,
@@ -171,6 +172,9 @@ private struct Contestant {
       p95MS: statistics.p95,
       throughput: Double(batch) * 1000 / max(statistics.median, 1e-9),
       loadMS: loadMS,
+      memoryBytes: memory.total,
+      weightBytes: memory.weights,
+      activationBytes: memory.activations,
       cpu: Process.cpuName,
       profile: profile.map(BenchResult.StepTime.list)
     )

@@ -4,7 +4,7 @@ extension BenchReport {
   /// The report for people, at most 100 columns wide.
   public var text: String {
     guard let first = results.first else { return "nothing was measured\n" }
-    var blocks = ["\(first.cpu); times in ms, load is from opening the file to the first result"]
+    var blocks = ["\(first.cpu); times in ms; load: from file to first result; MB: held between runs"]
     for threads in distinct(results.map(\.threads)) {
       blocks.append(timesText(groups.filter { $0[0].threads == threads }))
     }
@@ -42,15 +42,15 @@ extension BenchReport {
   /// A table of groups with the same thread count.
   private func timesText(_ groups: [[BenchResult]]) -> String {
     let isComparison = groups.contains { $0.count > 1 }
-    var header = ["model", "batch", "runs", "median", "mean", "std", "min", "p95", "per s", "load"]
+    var header = ["model", "batch", "runs", "median", "mean", "std", "min", "p95", "per s", "load", "MB"]
     if isComparison { header.append("ratio") }
     var rows = [header]
     for group in groups {
       for result in group {
-        let name = BenchReport.distinguished(labels[result.model] ?? "", isComparison ? 21 : 28)
+        let name = BenchReport.distinguished(labels[result.model] ?? "", isComparison ? 14 : 21)
         let times = [
           result.medianMS, result.meanMS, result.stdMS, result.minMS, result.p95MS, result.throughput,
-          result.loadMS,
+          result.loadMS, Double(result.memoryBytes) / 1e6,
         ]
         rows.append([name, "\(result.batch)", "\(result.runs)"] + times.map(BenchReport.digits))
         if isComparison {

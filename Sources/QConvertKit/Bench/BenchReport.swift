@@ -35,6 +35,12 @@ public struct BenchResult: Codable, Hashable, Sendable {
   public var throughput: Double
   /// From opening the file to the first result, in this process.
   public var loadMS: Double
+  /// What the network holds between runs: packed weights, constants, activations and scratch.
+  public var memoryBytes: Int
+  /// The weights among them.
+  public var weightBytes: Int
+  /// The activations among them.
+  public var activationBytes: Int
   /// The processor's name for itself.
   public var cpu: String
   /// The time of each step in order of execution; nil unless asked for.
@@ -73,5 +79,8 @@ public struct BenchResult: Codable, Hashable, Sendable {
     case p95MS = "p95_ms"
     case throughput = "throughput_per_s"
     case loadMS = "load_ms"
+    case memoryBytes = "memory_bytes"
+    case weightBytes = "weight_bytes"
+    case activationBytes = "activation_bytes"
   }
 }

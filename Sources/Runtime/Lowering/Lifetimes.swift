@@ -17,13 +17,21 @@ extension Program {
     return result
   }
 
-  /// Most bytes of values alive at one time, results of constant steps included, constants not.
+  /// Most bytes of inputs and results of steps alive at one time, those of constant steps apart; nil where a shape is
+  /// known only at run time.
+  package var peakActivationBytes: Int? {
+    let values = inputs + steps.filter { !$0.isConstant }.flatMap(\.outputs)
+    guard values.allSatisfy({ graph[$0].type.elementCount != nil }) else { return nil }
+    return try? checkMemory(.max, countingConstants: false)
+  }
+
+  /// Most bytes of values alive at one time, constants not, results of constant steps if `countingConstants`.
   ///
   /// Values whose shape is known only at run time count as 0; the executors check those as they appear.
   ///
   /// - Throws: A refusal (L12) when it exceeds `limit`.
   @discardableResult
-  package func checkMemory(_ limit: Int) throws(Refusal) -> Int {
+  package func checkMemory(_ limit: Int, countingConstants: Bool = true) throws(Refusal) -> Int {
     var current = 0
     var peak = 0
     func add(_ id: ValueID, at label: String) throws(Refusal) {
@@ -42,7 +50,9 @@ extension Program {
     for id in inputs { try add(id, at: "input \(Refusal.quoted(graph[id].name))") }
     let dying = dyingValues()
     for (index, step) in steps.enumerated() {
-      for id in step.outputs { try add(id, at: step.nodes.first.map(graph.label) ?? "") }
+      for id in step.outputs where countingConstants || !step.isConstant {
+        try add(id, at: step.nodes.first.map(graph.label) ?? "")
+      }
       for id in dying[index] { current -= bytes(of: id) }
     }
     return peak

@@ -109,6 +109,18 @@ package final class BatchExecutor: Executor, @unchecked Sendable {
     return try classifier?.run(results) ?? results
   }
 
+  package var memory: MemoryUse {
+    var memory = MemoryUse()
+    memory.weights = resources.weightBytes
+    let onAllThreads = [single, classifier].compactMap(\.self).map(\.memory)
+    for plan in lanes.map(\.memory) + onAllThreads {
+      memory.constants += plan.constants
+      memory.activations += plan.activations
+    }
+    memory.scratch = lanes.reduce(resources.context.scratchBytes) { $0 + $1.memory.scratch }
+    return memory
+  }
+
   /// Of the parts, each step's time is what it adds to that of the batch: the time of one part by their number and the
   /// lanes.
   package func profile(_ inputs: [Tensor], runs: Int) throws(Refusal) -> Profile {

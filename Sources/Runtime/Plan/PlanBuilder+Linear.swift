@@ -254,6 +254,7 @@ extension PlanBuilder {
   ) throws(Refusal) {
     let source = try read(x, layout)
     let target = write(y, layout)
+    parameterBytes += kernel.residentBytes
     add(name, reads: [source], writes: [target], scratch: kernel.scratchBytes) { (run) throws(Refusal) in
       kernel.run(run[source], run[target], in: run.context)
     }
@@ -270,6 +271,7 @@ extension PlanBuilder {
     let scales = try read(scaleID, .plain)
     let zeroPoints = try read(zeroPointID, .plain)
     let target = write(y, .plain)
+    parameterBytes += kernel.residentBytes
     add(
       "int8 dynamic gemm by rows",
       reads: [source, scales, zeroPoints],
@@ -309,6 +311,7 @@ extension PlanBuilder {
     let target = write(y, layout)
     let range = ResultRange(memory: try PlanBuilder.memory(8))
     ranges[target] = range
+    parameterBytes += kernel.residentBytes
     add(name, reads: [source, scale, zeroPoint], writes: [target], scratch: kernel.scratchBytes) {
       (run) throws(Refusal) in
       let parameters = (

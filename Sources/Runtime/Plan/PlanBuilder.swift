@@ -13,6 +13,8 @@ struct PlanBuilder {
   private(set) var operations: [Operation] = []
   /// Contents of slots outside of the arena.
   private(set) var constantMemory: [SlotID: Memory] = [:]
+  /// Bytes of the parameters of kernels, weights apart.
+  var parameterBytes = 0
   let constants: ConstantValues
   private var table: [ValueID: [Layout: SlotID]] = [:]
   /// Values without a slot until somebody needs their elements in order.

@@ -18,6 +18,8 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
   private let views: [ValueID: LazyView]
   /// Bytes of the arena that holds all activations.
   package let arenaBytes: Int
+  private let resources: PlanResources
+  private let constantBytes: Int
 
   /// Where a result of the network is.
   private enum Output {
@@ -46,6 +48,7 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
   private init(_ program: Program, _ builder: PlanBuilder, memoryLimit: Int) throws(Refusal) {
     var builder = builder
     self.program = program
+    resources = builder.resources
     slots = builder.slots
     operations = builder.operations
     views = builder.views
@@ -80,6 +83,7 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
         remedy: "use a smaller input or a machine with more memory"
       )
     }
+    constantBytes = builder.parameterBytes + builder.constantMemory.values.reduce(0) { $0 + $1.count }
     let arena = try PlanBuilder.memory(arenaBytes)
     let scratch = operations.map(\.scratchBytes).max() ?? 0
     guard builder.context.reserve(scratch) else { throw PlanBuilder.outOfMemory("scratch memory") }
@@ -161,6 +165,15 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
 }
 
 extension PlanExecutor {
+  package var memory: MemoryUse {
+    var memory = MemoryUse()
+    memory.weights = resources.weightBytes
+    memory.constants = constantBytes
+    memory.activations = arenaBytes
+    memory.scratch = resources.context.scratchBytes
+    return memory
+  }
+
   /// The time of one kernel call.
   struct Timing {
     /// Index of the step in the program.

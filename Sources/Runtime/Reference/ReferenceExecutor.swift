@@ -53,6 +53,13 @@ package final class ReferenceExecutor: Executor {
     return outputs
   }
 
+  /// Tensors come and go with each run; only the results of constant steps stay.
+  package var memory: MemoryUse {
+    var memory = MemoryUse()
+    memory.constants = constants.values.reduce(0) { $0 + $1.bytes.count }
+    return memory
+  }
+
   package func profile(_ inputs: [Tensor], runs: Int) throws(Refusal) -> Profile {
     throw Refusal(
       .unsupported,

@@ -19,6 +19,9 @@ import Testing
       p95MS: ms * 1.5,
       throughput: Double(batch) * 1000 / ms,
       loadMS: 12.5,
+      memoryBytes: 4_500_000,
+      weightBytes: 3_000_000,
+      activationBytes: 1_000_000,
       cpu: "A <fast> & \"good\" CPU",
       profile: nil
     )
@@ -73,8 +76,9 @@ import Testing
     let list = try #require(JSONSerialization.jsonObject(with: bytes) as? [[String: Any]])
     #expect(
       list[0].keys.sorted() == [
-        "batch", "cpu", "load_ms", "mean_ms", "median_ms", "min_ms", "model", "p95_ms", "profile", "runs",
-        "std_ms", "threads", "throughput_per_s",
+        "activation_bytes", "batch", "cpu", "load_ms", "mean_ms", "median_ms", "memory_bytes", "min_ms",
+        "model", "p95_ms", "profile", "runs",
+        "std_ms", "threads", "throughput_per_s", "weight_bytes",
       ]
     )
     let steps = try #require(list[0]["profile"] as? [[String: Any]])
