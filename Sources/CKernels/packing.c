@@ -1,4 +1,5 @@
 #include "common.h"
+#include "f32-winograd/winograd-points.h"
 
 static float half_to_float(uint16_t half) {
   const uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = (half >> 10) & 31, mantissa = half & 0x3FF;
@@ -160,6 +161,46 @@ void qk_pack_weights(enum qk_dtype dtype, enum qk_isa isa, enum qk_source source
     }
   }
   if (dtype == QK_QU8) add_columns(source, columns, taps, kc, sums);
+}
+
+// G of F(tile x tile, 3x3) for the transforms of f32-winograd-template.h.
+static void winograd_filter(size_t tile, double g[6][3]) {
+  const double a = QK_WINOGRAD_A, b = QK_WINOGRAD_B;
+  const double points[2][5] = {{0, 1, -1}, {0, a, -a, b, -b}};
+  const double *p = points[tile / 4];
+  for (size_t i = 0; i <= tile; i++) {
+    double scale = 1;
+    for (size_t j = 0; j <= tile; j++) scale *= i == j ? 1 : p[i] - p[j];
+    for (size_t k = 0; k < 3; k++) g[i][k] = (k == 0 ? 1 : k == 1 ? p[i] : p[i] * p[i]) / scale;
+  }
+  g[tile + 1][0] = g[tile + 1][1] = 0;
+  g[tile + 1][2] = 1;
+}
+
+size_t qk_winograd_packed_bytes(size_t columns, size_t kc, size_t nr, size_t tile) {
+  return qk_ceil_div(columns, nr) * (tile + 2) * (tile + 2) * kc * nr * sizeof(float);
+}
+
+void qk_winograd_pack(enum qk_source source_type, const void *source, size_t columns, size_t kc, size_t sn, size_t st,
+                      size_t sk, size_t nr, size_t tile, float factor, void *packed) {
+  const size_t n = tile + 2;
+  double g[6][3];
+  winograd_filter(tile, g);
+  memset(packed, 0, qk_winograd_packed_bytes(columns, kc, nr, tile));
+  for (size_t j = 0; j < columns; j++) {
+    float *panel = (float *)packed + j / nr * n * n * kc * nr + j % nr;
+    for (size_t k = 0; k < kc; k++) {
+      double w[9], rows[6][3];
+      for (size_t t = 0; t < 9; t++) w[t] = (double)(load_float(source_type, source, j * sn + t * st + k * sk) * factor);
+      for (size_t i = 0; i < n; i++) {
+        for (size_t x = 0; x < 3; x++) rows[i][x] = g[i][0] * w[x] + g[i][1] * w[3 + x] + g[i][2] * w[6 + x];
+      }
+      for (size_t i = 0; i < n * n; i++) {
+        const double *row = rows[i / n], *column = g[i % n];
+        panel[(i * kc + k) * nr] = (float)(row[0] * column[0] + row[1] * column[1] + row[2] * column[2]);
+      }
+    }
+  }
 }
 
 size_t qk_dw_packed_bytes(enum qk_dtype dtype, size_t channels, size_t taps) {

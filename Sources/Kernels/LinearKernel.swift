@@ -32,6 +32,13 @@ package struct LinearShape: Hashable, Sendable {
 
   package var taps: Int { kernelHeight * kernelWidth }
   package var isDepthwise: Bool { groups > 1 && inputChannels == 1 && outputChannels == 1 }
+  /// The extent of the output tiles that Winograd's filtering computes float convolutions of this shape by, or 0 where
+  /// the direct sum is faster or there is no other. Independent of the batch and the instruction set.
+  package var winogradTile: Int {
+    let isPlain = (strideY, strideX, dilationY, dilationX) == (1, 1, 1, 1) && groups == 1
+    guard isPlain, (kernelHeight, kernelWidth) == (3, 3) else { return 0 }
+    return qk_winograd_tile(outputHeight, outputWidth, inputChannels, outputChannels)
+  }
   package var outputPixels: Int { batch * outputHeight * outputWidth }
   package var inputElements: Int { batch * inputHeight * inputWidth * groups * inputChannels }
   package var outputElements: Int { outputPixels * groups * outputChannels }
@@ -90,6 +97,7 @@ package enum LinearOutput: Sendable {
   /// - Returns: nil when the system has no memory left.
   package init?(_ shape: LinearShape, _ weights: PackedWeights, _ output: LinearOutput) {
     precondition(weights.fits(shape) && weights.isFloat == output.isFloat)
+    precondition(weights.tile == 0 || shape.winogradTile > 0, "the weights are not those of a direct sum")
     self.shape = shape
     self.weights = weights
     unsafe conv.dtype = weights.dtype
@@ -99,6 +107,7 @@ package enum LinearOutput: Sendable {
     unsafe conv.nr = weights.panelWidth
     unsafe conv.packed_n = weights.groupWidth
     unsafe conv.run = weights.run
+    unsafe conv.tile = weights.tile
     unsafe conv.row_kernel = PackedWeights.rowKernel(shape, weights.dtype, weights.instructionSet)
     unsafe conv.in_stride = shape.groups * shape.inputChannels * (weights.isFloat ? 4 : 1)
     if case .dynamic = output { isDynamic = true } else { isDynamic = false }

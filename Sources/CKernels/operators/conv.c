@@ -1,4 +1,4 @@
-#include "../common.h"
+#include "winograd.h"
 
 // Rows of output pixels that one task handles at most, and tasks per thread to aim at.
 #define CHUNK_ROWS 96
@@ -66,6 +66,7 @@ static struct layout layout_of(const struct qk_conv *conv, size_t rows, size_t c
 }
 
 size_t qk_conv_scratch_bytes(const struct qk_conv *conv) {
+  if (conv->tile > 0) return qk_winograd_scratch_bytes(conv);
   if (conv->depthwise) return layout_of(conv, conv->ow, conv->groups).bytes;
   // Fewer threads make longer panel ranges, one thread the longest.
   const struct split s = split_of(conv, 1);
@@ -363,6 +364,10 @@ static void depthwise_row_task(void *context, size_t index, size_t thread) {
 void qk_conv_run(const struct qk_conv *conv, const void *in, void *out, uint8_t pad, const struct qk_tail *tail,
                  struct qk_pool *pool, struct qk_scratch scratch) {
   const size_t threads = qk_pool_threads(pool);
+  if (conv->tile > 0) {
+    qk_winograd_run(conv, in, out, tail, pool, scratch);
+    return;
+  }
   struct extremes extremes[threads];
   memset(extremes, 0, sizeof extremes);
   struct job job = {conv, in, out, conv->dtype == QK_F32 ? 0 : pad, *tail, {0}, scratch, extremes};
