@@ -181,25 +181,46 @@ size_t qk_winograd_packed_bytes(size_t columns, size_t kc, size_t nr, size_t til
   return qk_ceil_div(columns, nr) * (tile + 2) * (tile + 2) * kc * nr * sizeof(float);
 }
 
-void qk_winograd_pack(enum qk_source source_type, const void *source, size_t columns, size_t kc, size_t sn, size_t st,
-                      size_t sk, size_t nr, size_t tile, float factor, void *packed) {
-  const size_t n = tile + 2;
-  double g[6][3];
-  winograd_filter(tile, g);
-  memset(packed, 0, qk_winograd_packed_bytes(columns, kc, nr, tile));
+// Columns that are transformed side by side: a cache line of each position.
+#define SIDE_BY_SIDE 16
+
+// Transforms depth k of some columns from `first` on; `plane` floats lie between positions.
+static void transform_weights(struct source source, size_t first, size_t columns, size_t k, size_t n, double g[6][3],
+                              float *to, size_t plane) {
+  double w[9][SIDE_BY_SIDE] = {{0}}, rows[6][3][SIDE_BY_SIDE];
   for (size_t j = 0; j < columns; j++) {
-    float *panel = (float *)packed + j / nr * n * n * kc * nr + j % nr;
-    for (size_t k = 0; k < kc; k++) {
-      double w[9], rows[6][3];
-      for (size_t t = 0; t < 9; t++) w[t] = (double)(load_float(source_type, source, j * sn + t * st + k * sk) * factor);
-      for (size_t i = 0; i < n; i++) {
-        for (size_t x = 0; x < 3; x++) rows[i][x] = g[i][0] * w[x] + g[i][1] * w[3 + x] + g[i][2] * w[6 + x];
-      }
-      for (size_t i = 0; i < n * n; i++) {
-        const double *row = rows[i / n], *column = g[i % n];
-        panel[(i * kc + k) * nr] = (float)(row[0] * column[0] + row[1] * column[1] + row[2] * column[2]);
+    const size_t at = (first + j) * source.strides.n + k * source.strides.k;
+    for (size_t t = 0; t < 9; t++) w[t][j] = load_float(source.type, source.base, at + t * source.strides.t) * source.factor;
+  }
+  for (size_t i = 0; i < n; i++) {
+    for (size_t x = 0; x < 3; x++) {
+      for (size_t j = 0; j < SIDE_BY_SIDE; j++) {
+        rows[i][x][j] = g[i][0] * w[x][j] + g[i][1] * w[3 + x][j] + g[i][2] * w[6 + x][j];
       }
     }
+  }
+  for (size_t i = 0; i < n * n; i++) {
+    const double *row = rows[i / n][0], *column = g[i % n];
+    float sums[SIDE_BY_SIDE];
+    for (size_t j = 0; j < SIDE_BY_SIDE; j++) {
+      sums[j] = (float)(row[j] * column[0] + row[SIDE_BY_SIDE + j] * column[1] + row[2 * SIDE_BY_SIDE + j] * column[2]);
+    }
+    memcpy(to + i * plane, sums, columns * sizeof(float));
+  }
+}
+
+void qk_winograd_pack(enum qk_source source_type, const void *source, size_t columns, size_t kc, size_t sn, size_t st,
+                      size_t sk, size_t nr, size_t tile, float factor, void *packed) {
+  const struct source from = {source_type, source, {sn, st, sk}, factor};
+  const size_t n = tile + 2, plane = kc * nr;
+  double g[6][3];
+  winograd_filter(tile, g);
+  if (columns % nr != 0) memset(packed, 0, qk_winograd_packed_bytes(columns, kc, nr, tile));
+  for (size_t first = 0; first < columns;) {
+    const size_t count = qk_min(SIDE_BY_SIDE, qk_min(columns, qk_round_up(first + 1, nr)) - first);
+    float *to = (float *)packed + first / nr * n * n * plane + first % nr;
+    for (size_t k = 0; k < kc; k++) transform_weights(from, first, count, k, n, g, to + k * nr, plane);
+    first += count;
   }
 }
 

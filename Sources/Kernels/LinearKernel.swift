@@ -32,12 +32,14 @@ package struct LinearShape: Hashable, Sendable {
 
   package var taps: Int { kernelHeight * kernelWidth }
   package var isDepthwise: Bool { groups > 1 && inputChannels == 1 && outputChannels == 1 }
-  /// The extent of the output tiles that Winograd's filtering computes float convolutions of this shape by, or 0 where
-  /// the direct sum is faster or there is no other. Independent of the batch and the instruction set.
-  package var winogradTile: Int {
-    let isPlain = (strideY, strideX, dilationY, dilationX) == (1, 1, 1, 1) && groups == 1
-    guard isPlain, (kernelHeight, kernelWidth) == (3, 3) else { return 0 }
-    return qk_winograd_tile(outputHeight, outputWidth, inputChannels, outputChannels)
+  /// Whether Winograd's filtering applies: one group, 3x3, stride and dilation 1.
+  package var allowsTiles: Bool {
+    groups == 1 && (kernelHeight, kernelWidth) == (3, 3)
+      && (strideY, strideX, dilationY, dilationX) == (1, 1, 1, 1)
+  }
+  /// The extent of the output tiles by which a float convolution is fastest, 0 for the direct sum.
+  package var fastestTile: Int {
+    allowsTiles ? qk_winograd_tile(outputHeight, outputWidth, inputChannels, outputChannels) : 0
   }
   package var outputPixels: Int { batch * outputHeight * outputWidth }
   package var inputElements: Int { batch * inputHeight * inputWidth * groups * inputChannels }
@@ -97,7 +99,7 @@ package enum LinearOutput: Sendable {
   /// - Returns: nil when the system has no memory left.
   package init?(_ shape: LinearShape, _ weights: PackedWeights, _ output: LinearOutput) {
     precondition(weights.fits(shape) && weights.isFloat == output.isFloat)
-    precondition(weights.tile == 0 || shape.winogradTile > 0, "the weights are not those of a direct sum")
+    precondition(weights.tile == 0 || shape.allowsTiles)
     self.shape = shape
     self.weights = weights
     unsafe conv.dtype = weights.dtype

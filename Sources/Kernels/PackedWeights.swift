@@ -30,7 +30,7 @@ internal import CKernels
   ///   - shape: Channels, groups and taps; the other extents do not matter.
   ///   - source: The weights as stored.
   ///   - instructionSet: Decides the layout.
-  ///   - tile: 0, or a ``LinearShape/winogradTile`` for floats.
+  ///   - tile: Extent of the output tiles, 2 or 4, or 0 for the direct sum; tiles are for floats where the shape allows them.
   /// - Returns: nil when the system has no memory left.
   package init?(
     _ shape: LinearShape,

@@ -160,7 +160,7 @@ void qk_dw_pack(enum qk_dtype dtype, enum qk_source source_type, const void *sou
 // For tiles of tile x tile output pixels, and N = tile + 2: the input transform takes N x N pixels of `channels` floats
 // to N x N planes, `plane` floats apart; the output transform takes as many planes of products to the tile's pixels,
 // with bias and clamp. Output pixels that are NULL are skipped. Reads up to 60 bytes past the channels, and the input
-// transform writes so far.
+// transform writes so far. Where one pixel of a tile is not finite, no output pixel of it need be.
 typedef void (*qk_winograd_input_fn)(size_t channels, const void *const *pixels, float *out, size_t plane);
 typedef void (*qk_winograd_output_fn)(size_t channels, const float *products, size_t plane, void *const *pixels,
                                       const struct qk_tail *tail);

@@ -1,8 +1,7 @@
 #include "winograd.h"
 
-// Rows of output pixels that one task handles at most, and tasks per thread to aim at.
+// Rows of output pixels that one task handles, about, at most.
 #define CHUNK_ROWS 96
-#define TASKS_PER_THREAD 4
 
 size_t qk_conv_run_length(enum qk_dtype dtype, size_t kc, size_t kw) {
   return kc < (dtype == QK_F32 ? 8 : 16) ? kw : 1;
@@ -12,28 +11,58 @@ static size_t element_size(const struct qk_conv *conv) { return conv->dtype == Q
 
 // How the output is cut into tasks: groups times row chunks times panel ranges.
 struct split {
-  size_t rows;
-  size_t taps, kc; // as packed: runs are one tap
-  size_t row_chunks, chunk_rows;
-  size_t panels, panel_chunks, chunk_panels;
+  size_t rows, blocks; // blocks of the full kernel's rows
+  size_t taps, kc;     // as packed: runs are one tap
+  size_t row_chunks, chunk_rows; // at most
+  size_t panels, panel_chunks, chunk_panels; // at most
   const struct qk_igemm_ukernel *full; // the kernel of all row blocks but the last
 };
 
+// What a task costs beside its multiply-adds: as much as this many rows for reading its weights, and as this many
+// multiply-adds for its start.
+#define WEIGHT_ROWS 2
+#define START_COST 16384
+
+// The time until all tasks are done in multiply-adds, an eighth of a task more for threads that come late.
+static double split_cost(const struct qk_conv *conv, const struct split *s, size_t threads) {
+  const size_t tasks = conv->groups * s->row_chunks * s->panel_chunks;
+  const size_t columns = s->chunk_panels * conv->nr, depth = s->taps * s->kc;
+  const double task = (double)(s->chunk_rows + WEIGHT_ROWS) * (double)(columns * depth) + START_COST;
+  return ((double)qk_ceil_div(tasks, threads) + 0.125) * task;
+}
+
+static void cut(struct split *s, size_t row_chunks, size_t panel_chunks) {
+  s->row_chunks = row_chunks;
+  s->chunk_rows = row_chunks == 0 ? 0 : qk_ceil_div(s->blocks, row_chunks) * s->full->mr;
+  s->panel_chunks = panel_chunks;
+  s->chunk_panels = qk_ceil_div(s->panels, panel_chunks);
+}
+
+// One thread's tasks are as large as they get; a cut for more threads makes them smaller, and divides columns, whose
+// stores then lie apart, only where there are few rows.
 static struct split split_of(const struct qk_conv *conv, size_t threads) {
   struct split s = {.rows = conv->batch * conv->oh * conv->ow};
   s.taps = conv->kh * (conv->kw / conv->run);
   s.kc = conv->kc * conv->run;
-  s.row_chunks = qk_ceil_div(s.rows, CHUNK_ROWS);
-  s.chunk_rows = s.row_chunks == 0 ? 0 : qk_ceil_div(s.rows, s.row_chunks);
-  s.full = qk_igemm_ukernel(conv->dtype, conv->isa, conv->nr, s.chunk_rows);
-  s.chunk_rows = qk_round_up(s.chunk_rows, s.full->mr);
-  s.row_chunks = s.chunk_rows == 0 ? 0 : qk_ceil_div(s.rows, s.chunk_rows);
   s.panels = qk_ceil_div(conv->nc, conv->nr);
-  const size_t tasks = s.row_chunks * conv->groups, wanted = threads > 1 ? threads * TASKS_PER_THREAD : 1;
-  s.panel_chunks = tasks == 0 ? 1 : qk_min(s.panels, qk_ceil_div(wanted, tasks));
-  s.chunk_panels = qk_ceil_div(s.panels, s.panel_chunks);
-  s.panel_chunks = qk_ceil_div(s.panels, s.chunk_panels);
-  return s;
+  const size_t fewest = qk_ceil_div(s.rows, CHUNK_ROWS);
+  s.full = qk_igemm_ukernel(conv->dtype, conv->isa, conv->nr, fewest == 0 ? 0 : qk_ceil_div(s.rows, fewest));
+  s.blocks = qk_ceil_div(s.rows, s.full->mr);
+  cut(&s, fewest, 1);
+  if (threads == 1 || s.rows == 0) return s;
+  struct split best = s;
+  double least = split_cost(conv, &s, threads);
+  const size_t most_panels = fewest < 4 * threads ? qk_min(s.panels, 4 * threads) : 1;
+  for (size_t r = fewest; r <= qk_min(s.blocks, fewest + 2 * threads); r++) {
+    for (size_t p = 1; p <= most_panels; p++) {
+      cut(&s, r, p);
+      const double cost = split_cost(conv, &s, threads);
+      if (cost >= least) continue;
+      least = cost;
+      best = s;
+    }
+  }
+  return best;
 }
 
 // The address of a tap for output column 0, and the distance to that for the next column.
@@ -277,9 +306,10 @@ static void conv_task(void *context, size_t index, size_t thread) {
   const struct split *s = &job->split;
   const size_t panel_chunk = index % s->panel_chunks, row_chunk = index / s->panel_chunks % s->row_chunks;
   const size_t group = index / s->panel_chunks / s->row_chunks;
-  const size_t first = row_chunk * s->chunk_rows, rows = qk_min(s->chunk_rows, s->rows - first);
-  const size_t first_panel = panel_chunk * s->chunk_panels;
-  const size_t end_panel = qk_min(s->panels, first_panel + s->chunk_panels);
+  const size_t first = row_chunk * s->blocks / s->row_chunks * s->full->mr;
+  const size_t end = qk_min(s->rows, (row_chunk + 1) * s->blocks / s->row_chunks * s->full->mr), rows = end - first;
+  const size_t first_panel = panel_chunk * s->panels / s->panel_chunks;
+  const size_t end_panel = (panel_chunk + 1) * s->panels / s->panel_chunks;
   const size_t size = element_size(c);
   const size_t panel_bytes = qk_panel_bytes(c->dtype, c->isa, c->nr, s->kc, s->taps);
 

@@ -19,8 +19,10 @@ size_t qk_winograd_tile(size_t oh, size_t ow, size_t kc, size_t nc) {
   return best;
 }
 
-// Bytes of transformed tiles of one task, which should stay in the L2 cache beside the weights that pass through.
+// Bytes of transformed tiles of one task, which should stay in the L2 cache beside the weights that pass through, and
+// the fewest tiles that are worth reading all weights once more.
 #define TASK_BYTES (640 * 1024)
+#define FEWEST_TILES 12
 
 // How the tiles of all images and the panels are cut into tasks: `blocks` times `panel_chunks`.
 struct split {
@@ -40,10 +42,10 @@ static struct split split_of(const struct qk_conv *conv, size_t threads) {
   // Rows and planes are an odd number of cache lines apart, so that few of them meet in one set of the cache.
   s.input_row = qk_round_up(conv->kc, 16) | 16;
   const size_t fitting = TASK_BYTES / (s.positions * (s.input_row + conv->nr) * sizeof(float));
-  s.blocks = qk_ceil_div(s.tiles, fitting < 8 ? 8 : fitting);
+  s.blocks = qk_ceil_div(s.tiles, fitting < FEWEST_TILES ? FEWEST_TILES : fitting);
   // All threads get as many tiles; where that makes blocks too small, they share the panels.
   const size_t even = qk_round_up(s.blocks, threads);
-  if (s.tiles >= even * 12) s.blocks = even;
+  if (s.tiles >= even * FEWEST_TILES) s.blocks = even;
   s.panel_chunks = s.blocks % threads == 0 || s.blocks > 4 * threads ? 1 : qk_min(s.panels, threads);
   s.block_tiles = s.blocks == 0 ? 0 : qk_ceil_div(s.tiles, s.blocks);
   s.input_plane = s.block_tiles * s.input_row + 16;
@@ -109,7 +111,7 @@ static void transform_input(const struct job *job, size_t first, size_t count, c
   }
 }
 
-// The products of `count` transformed tiles with one panel, position by position.
+// The products of `count` transformed tiles with one panel, position by position. `rows` has room for a block more.
 static void multiply(const struct job *job, size_t count, const char *input, const float *weights, char *products,
                      const void **rows) {
   static const float no_bias[UINT8_MAX + 1];
@@ -119,7 +121,7 @@ static void multiply(const struct job *job, size_t count, const char *input, con
   const struct qk_igemm_ukernel *full = qk_igemm_block_ukernel(QK_F32, c->isa, c->nr, count);
   const struct qk_igemm_ukernel *last = qk_igemm_ukernel(QK_F32, c->isa, c->nr, count % full->mr);
   for (size_t i = 0; i < s->positions; i++, weights += c->kc * c->nr) {
-    for (size_t r = 0; r < count + UINT8_MAX && r < count + full->mr; r++) {
+    for (size_t r = 0; r < count + full->mr; r++) {
       rows[r] = input + qk_min(r, count - 1) * s->input_row * sizeof(float);
     }
     for (size_t r = 0; r < count;) {

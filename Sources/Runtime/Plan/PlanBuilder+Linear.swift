@@ -71,7 +71,7 @@ extension PlanBuilder {
     }
     let output = LinearOutput.float(bias: bias, PointwiseFunction(op.activation))
     let kernel = try convKernel(shape, y, output) { () throws(Refusal) in try floatWeights(w) }
-    let tile = shape.winogradTile
+    let tile = shape.fastestTile
     let algorithm = tile > 0 ? " by \(tile)x\(tile) tiles" : ""
     try addLinear(kernel, name: "f32 \(shape.summary)\(algorithm)", x, y, .channelsLast)
     return true
@@ -223,7 +223,7 @@ extension PlanBuilder {
     _ source: (UnsafeRawBufferPointer, WeightSource.Element) -> WeightSource?
   ) throws(Refusal) -> LinearKernel {
     let set = context.instructionSet
-    let tile = output.isFloat ? shape.winogradTile : 0
+    let tile = output.isFloat ? shape.fastestTile : 0
     let packed = try resources.weights(of: y, tile: tile) { () throws(Refusal) -> PackedWeights? in
       let (tensor, element) = try weights()
       defer { tensor.releasePages() }
