@@ -1,69 +1,11 @@
+#include "split.h"
 #include "winograd.h"
-
-// Rows of output pixels that one task handles, about, at most.
-#define CHUNK_ROWS 96
 
 size_t qk_conv_run_length(enum qk_dtype dtype, size_t kc, size_t kw) {
   return kc < (dtype == QK_F32 ? 8 : 16) ? kw : 1;
 }
 
 static size_t element_size(const struct qk_conv *conv) { return conv->dtype == QK_F32 ? sizeof(float) : 1; }
-
-// How the output is cut into tasks: groups times row chunks times panel ranges.
-struct split {
-  size_t rows, blocks; // blocks of the full kernel's rows
-  size_t taps, kc;     // as packed: runs are one tap
-  size_t row_chunks, chunk_rows; // at most
-  size_t panels, panel_chunks, chunk_panels; // at most
-  const struct qk_igemm_ukernel *full; // the kernel of all row blocks but the last
-};
-
-// What a task costs beside its multiply-adds: as much as this many rows for reading its weights, and as this many
-// multiply-adds for its start.
-#define WEIGHT_ROWS 2
-#define START_COST 16384
-
-// The time until all tasks are done in multiply-adds, an eighth of a task more for threads that come late.
-static double split_cost(const struct qk_conv *conv, const struct split *s, size_t threads) {
-  const size_t tasks = conv->groups * s->row_chunks * s->panel_chunks;
-  const size_t columns = s->chunk_panels * conv->nr, depth = s->taps * s->kc;
-  const double task = (double)(s->chunk_rows + WEIGHT_ROWS) * (double)(columns * depth) + START_COST;
-  return ((double)qk_ceil_div(tasks, threads) + 0.125) * task;
-}
-
-static void cut(struct split *s, size_t row_chunks, size_t panel_chunks) {
-  s->row_chunks = row_chunks;
-  s->chunk_rows = row_chunks == 0 ? 0 : qk_ceil_div(s->blocks, row_chunks) * s->full->mr;
-  s->panel_chunks = panel_chunks;
-  s->chunk_panels = qk_ceil_div(s->panels, panel_chunks);
-}
-
-// One thread's tasks are as large as they get; a cut for more threads makes them smaller, and divides columns, whose
-// stores then lie apart, only where there are few rows.
-static struct split split_of(const struct qk_conv *conv, size_t threads) {
-  struct split s = {.rows = conv->batch * conv->oh * conv->ow};
-  s.taps = conv->kh * (conv->kw / conv->run);
-  s.kc = conv->kc * conv->run;
-  s.panels = qk_ceil_div(conv->nc, conv->nr);
-  const size_t fewest = qk_ceil_div(s.rows, CHUNK_ROWS);
-  s.full = qk_igemm_ukernel(conv->dtype, conv->isa, conv->nr, fewest == 0 ? 0 : qk_ceil_div(s.rows, fewest));
-  s.blocks = qk_ceil_div(s.rows, s.full->mr);
-  cut(&s, fewest, 1);
-  if (threads == 1 || s.rows == 0) return s;
-  struct split best = s;
-  double least = split_cost(conv, &s, threads);
-  const size_t most_panels = fewest < 4 * threads ? qk_min(s.panels, 4 * threads) : 1;
-  for (size_t r = fewest; r <= qk_min(s.blocks, fewest + 2 * threads); r++) {
-    for (size_t p = 1; p <= most_panels; p++) {
-      cut(&s, r, p);
-      const double cost = split_cost(conv, &s, threads);
-      if (cost >= least) continue;
-      least = cost;
-      best = s;
-    }
-  }
-  return best;
-}
 
 // The address of a tap for output column 0, and the distance to that for the next column.
 struct place {
@@ -98,7 +40,7 @@ size_t qk_conv_scratch_bytes(const struct qk_conv *conv) {
   if (conv->tile > 0) return qk_winograd_scratch_bytes(conv);
   if (conv->depthwise) return layout_of(conv, conv->ow, conv->groups).bytes;
   // Fewer threads make longer panel ranges, one thread the longest.
-  const struct split s = split_of(conv, 1);
+  const struct qk_split s = qk_split_of(conv, 1);
   return layout_of(conv, s.chunk_rows, s.panels * conv->nr).bytes;
 }
 
@@ -126,7 +68,7 @@ struct job {
   char *out;
   uint8_t pad;
   struct qk_tail tail;
-  struct split split;
+  struct qk_split split;
   struct qk_scratch scratch;
   struct extremes *extremes; // per thread
 };
@@ -303,7 +245,7 @@ static void fill_rows(const struct job *job, struct blocks blocks, size_t first,
 static void conv_task(void *context, size_t index, size_t thread) {
   const struct job *job = context;
   const struct qk_conv *c = job->conv;
-  const struct split *s = &job->split;
+  const struct qk_split *s = &job->split;
   const size_t panel_chunk = index % s->panel_chunks, row_chunk = index / s->panel_chunks % s->row_chunks;
   const size_t group = index / s->panel_chunks / s->row_chunks;
   const size_t first = row_chunk * s->blocks / s->row_chunks * s->full->mr;
@@ -405,7 +347,7 @@ void qk_conv_run(const struct qk_conv *conv, const void *in, void *out, uint8_t 
     job.split.taps = conv->kh * conv->kw;
     qk_pool_run(pool, conv->batch * conv->oh, &job, conv->row_kernel ? depthwise_row_task : depthwise_task);
   } else {
-    job.split = split_of(conv, threads);
+    job.split = qk_split_of(conv, threads);
     qk_pool_run(pool, conv->groups * job.split.row_chunks * job.split.panel_chunks, &job, conv_task);
   }
   if (conv->range == NULL) return;
