@@ -49,6 +49,13 @@ static void relax(void) {
 
 static uint32_t number_of(uint64_t next) { return (uint32_t)(next >> 32); }
 
+// Neighbouring tasks that a thread takes at once: a share of those left, so that tasks that read the same memory mostly
+// run on one thread, and the last are single.
+static uint32_t tasks_at_once(const struct qk_pool *pool, uint32_t left) {
+  const uint32_t share = left / (4 * (uint32_t)pool->threads);
+  return share < 1 ? 1 : share;
+}
+
 // Runs tasks until none is left.
 static void work(struct qk_pool *pool, size_t thread) {
   for (;;) {
@@ -60,9 +67,10 @@ static void work(struct qk_pool *pool, size_t thread) {
     if (index >= count) return;
     // Fails where the job has been replaced while it was read.
     atomic_thread_fence(memory_order_acquire);
-    if (!atomic_compare_exchange_strong(&pool->next, &next, next + 1)) continue;
-    task(context, index, thread);
-    atomic_fetch_add_explicit(&pool->done, 1, memory_order_release);
+    const uint32_t taken = tasks_at_once(pool, count - index);
+    if (!atomic_compare_exchange_strong(&pool->next, &next, next + taken)) continue;
+    for (uint32_t i = 0; i < taken; i++) task(context, index + i, thread);
+    atomic_fetch_add_explicit(&pool->done, taken, memory_order_release);
   }
 }
 
