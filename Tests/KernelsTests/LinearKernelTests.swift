@@ -248,7 +248,8 @@ struct LinearKernelTests {
         inputs: shape.inputChannels,
         taps: shape.taps
       )
-      return source.flatMap { PackedWeights(shape, $0, set, tile: tile) }.flatMap { LinearKernel(shape, $0, output) }
+      let weights = source.flatMap { PackedWeights(shape, $0, set, tile: tile) }
+      return weights.flatMap { LinearKernel(shape, $0, output) }
     }
     let kernel = try #require(made)
     #expect(context.reserve(kernel.scratchBytes))
