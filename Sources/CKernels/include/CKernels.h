@@ -320,7 +320,8 @@ struct qk_conv {
   size_t nr, packed_n;           // panel width, channels of a group rounded up to it
   size_t run;                    // taps that are one in the packed weights: 1 or kw
   bool depthwise;                // kc == nc == 1 and groups channels
-  size_t tile;                   // 0, or weights are of qk_winograd_pack for this tile: f32, one group, 3x3, stride 1
+  // 0, or weights are of qk_winograd_pack for this tile: f32, 3x3, strides, dilations and groups 1; no range, no bytes.
+  size_t tile;
   const struct qk_dwrow_ukernel *row_kernel; // for depthwise weights of qk_dwrow_pack, or else NULL
   const void *weights;
   const struct qk_post *post; // NULL: the tail's result is the output
