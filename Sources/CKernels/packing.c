@@ -190,7 +190,9 @@ static void transform_weights(struct source source, size_t first, size_t columns
   double w[9][SIDE_BY_SIDE] = {{0}}, rows[6][3][SIDE_BY_SIDE];
   for (size_t j = 0; j < columns; j++) {
     const size_t at = (first + j) * source.strides.n + k * source.strides.k;
-    for (size_t t = 0; t < 9; t++) w[t][j] = load_float(source.type, source.base, at + t * source.strides.t) * source.factor;
+    for (size_t t = 0; t < 9; t++) {
+      w[t][j] = load_float(source.type, source.base, at + t * source.strides.t) * source.factor;
+    }
   }
   for (size_t i = 0; i < n; i++) {
     for (size_t x = 0; x < 3; x++) {

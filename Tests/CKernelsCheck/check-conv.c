@@ -160,10 +160,10 @@ static void check(enum qk_isa isa, struct qk_conv c) {
       agrees = agrees && difference <= tolerance(&c);
     }
     expect(agrees,
-           "%s conv, tile %zu, %zu threads: batch %zu, %zux%zu to %zux%zu, kernel %zux%zu stride %zux%zu pad %zu,%zu dilation "
-           "%zux%zu groups %zu kc %zu nc %zu tail %d",
-           qk_isa_name(isa), c.tile, threads, c.batch, c.ih, c.iw, c.oh, c.ow, c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, c.dh, c.dw,
-           c.groups, c.kc, c.nc, (int)kind);
+           "%s conv, tile %zu, %zu threads: batch %zu, %zux%zu to %zux%zu, kernel %zux%zu stride %zux%zu pad %zu,%zu "
+           "dilation %zux%zu groups %zu kc %zu nc %zu tail %d",
+           qk_isa_name(isa), c.tile, threads, c.batch, c.ih, c.iw, c.oh, c.ow, c.kh, c.kw, c.sh, c.sw, c.pt, c.pl,
+           c.dh, c.dw, c.groups, c.kc, c.nc, (int)kind);
   }
   release_guarded();
 }
