@@ -39,7 +39,8 @@ static struct split split_of(const struct qk_conv *conv, size_t threads) {
   s.tiles = conv->batch * s.down * s.across;
   s.positions = (conv->tile + 2) * (conv->tile + 2);
   s.panels = qk_ceil_div(conv->nc, conv->nr);
-  // Rows and planes are an odd number of cache lines apart, so that few of them meet in one set of the cache.
+  // Rows are an odd number of cache lines apart and planes end with a spare one: few of either meet in one set of the
+  // cache.
   s.input_row = qk_round_up(conv->kc, 16) | 16;
   const size_t fitting = TASK_BYTES / (s.positions * (s.input_row + conv->nr) * sizeof(float));
   s.blocks = qk_ceil_div(s.tiles, fitting < FEWEST_TILES ? FEWEST_TILES : fitting);
