@@ -1,4 +1,5 @@
 #include "common.h"
+#include "f32-winograd/winograd-points.h"
 
 static float half_to_float(uint16_t half) {
   const uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = (half >> 10) & 31, mantissa = half & 0x3FF;
@@ -160,6 +161,69 @@ void qk_pack_weights(enum qk_dtype dtype, enum qk_isa isa, enum qk_source source
     }
   }
   if (dtype == QK_QU8) add_columns(source, columns, taps, kc, sums);
+}
+
+// G of F(tile x tile, 3x3) for the transforms of f32-winograd-template.h.
+static void winograd_filter(size_t tile, double g[6][3]) {
+  const double a = QK_WINOGRAD_A, b = QK_WINOGRAD_B;
+  const double points[2][5] = {{0, 1, -1}, {0, a, -a, b, -b}};
+  const double *p = points[tile / 4];
+  for (size_t i = 0; i <= tile; i++) {
+    double scale = 1;
+    for (size_t j = 0; j <= tile; j++) scale *= i == j ? 1 : p[i] - p[j];
+    for (size_t k = 0; k < 3; k++) g[i][k] = (k == 0 ? 1 : k == 1 ? p[i] : p[i] * p[i]) / scale;
+  }
+  g[tile + 1][0] = g[tile + 1][1] = 0;
+  g[tile + 1][2] = 1;
+}
+
+size_t qk_winograd_packed_bytes(size_t columns, size_t kc, size_t nr, size_t tile) {
+  return qk_ceil_div(columns, nr) * (tile + 2) * (tile + 2) * kc * nr * sizeof(float);
+}
+
+// Columns that are transformed side by side: a cache line of each position.
+#define SIDE_BY_SIDE 16
+
+// Transforms depth k of some columns from `first` on; `plane` floats lie between positions.
+static void transform_weights(struct source source, size_t first, size_t columns, size_t k, size_t n, double g[6][3],
+                              float *to, size_t plane) {
+  double w[9][SIDE_BY_SIDE] = {{0}}, rows[6][3][SIDE_BY_SIDE];
+  for (size_t j = 0; j < columns; j++) {
+    const size_t at = (first + j) * source.strides.n + k * source.strides.k;
+    for (size_t t = 0; t < 9; t++) {
+      w[t][j] = load_float(source.type, source.base, at + t * source.strides.t) * source.factor;
+    }
+  }
+  for (size_t i = 0; i < n; i++) {
+    for (size_t x = 0; x < 3; x++) {
+      for (size_t j = 0; j < SIDE_BY_SIDE; j++) {
+        rows[i][x][j] = g[i][0] * w[x][j] + g[i][1] * w[3 + x][j] + g[i][2] * w[6 + x][j];
+      }
+    }
+  }
+  for (size_t i = 0; i < n * n; i++) {
+    const double *row = rows[i / n][0], *column = g[i % n];
+    float sums[SIDE_BY_SIDE];
+    for (size_t j = 0; j < SIDE_BY_SIDE; j++) {
+      sums[j] = (float)(row[j] * column[0] + row[SIDE_BY_SIDE + j] * column[1] + row[2 * SIDE_BY_SIDE + j] * column[2]);
+    }
+    memcpy(to + i * plane, sums, columns * sizeof(float));
+  }
+}
+
+void qk_winograd_pack(enum qk_source source_type, const void *source, size_t columns, size_t kc, size_t sn, size_t st,
+                      size_t sk, size_t nr, size_t tile, float factor, void *packed) {
+  const struct source from = {source_type, source, {sn, st, sk}, factor};
+  const size_t n = tile + 2, plane = kc * nr;
+  double g[6][3];
+  winograd_filter(tile, g);
+  if (columns % nr != 0) memset(packed, 0, qk_winograd_packed_bytes(columns, kc, nr, tile));
+  for (size_t first = 0; first < columns;) {
+    const size_t count = qk_min(SIDE_BY_SIDE, qk_min(columns, qk_round_up(first + 1, nr)) - first);
+    float *to = (float *)packed + first / nr * n * n * plane + first % nr;
+    for (size_t k = 0; k < kc; k++) transform_weights(from, first, count, k, n, g, to + k * nr, plane);
+    first += count;
+  }
 }
 
 size_t qk_dw_packed_bytes(enum qk_dtype dtype, size_t channels, size_t taps) {

@@ -28,6 +28,11 @@ static const struct qk_dwrow_ukernel qk_qu8_dwrow_ukernels[] = {
     {NULL, QK_ISA_PORTABLE, NULL, 0, 0, 0},
 };
 #undef QK_UKERNEL
+#define QK_UKERNEL(ISA, INPUT, OUTPUT, TILE) {#INPUT, QK_ISA_##ISA, INPUT, OUTPUT, TILE},
+static const struct qk_winograd_ukernel qk_f32_winograd_ukernels[] = {
+#include "f32-winograd/f32-winograd.inc"
+};
+#undef QK_UKERNEL
 
 #define QK_COUNT(ARRAY) (sizeof(ARRAY) / sizeof(ARRAY[0]))
 
@@ -89,6 +94,27 @@ const struct qk_igemm_ukernel *qk_igemm_ukernel(enum qk_dtype dtype, enum qk_isa
   return best;
 }
 
+// Time of one block: a kernel of few rows waits for its own sums.
+static size_t block_cost(const struct qk_igemm_ukernel *kernel) { return kernel->mr < 4 ? 4 : kernel->mr; }
+
+const struct qk_igemm_ukernel *qk_igemm_block_ukernel(enum qk_dtype dtype, enum qk_isa isa, size_t nr, size_t rows) {
+  const struct igemm_table table = igemm_table(dtype);
+  const enum qk_isa served = served_isa(table, isa);
+  const struct qk_igemm_ukernel *best = NULL;
+  size_t best_cost = 0;
+  for (size_t i = 0; i < table.count; i++) {
+    const struct qk_igemm_ukernel *entry = &table.entries[i];
+    if (entry->isa != served || entry->nr != nr) continue;
+    const size_t rest = rows % entry->mr;
+    size_t cost = rows / entry->mr * block_cost(entry);
+    if (rest > 0) cost += block_cost(qk_igemm_ukernel(dtype, isa, nr, rest));
+    if (best != NULL && (cost > best_cost || (cost == best_cost && entry->mr < best->mr))) continue;
+    best = entry;
+    best_cost = cost;
+  }
+  return best;
+}
+
 const struct qk_dwconv_ukernel *qk_dwconv_table(enum qk_dtype dtype, size_t *count) {
   *count = dtype == QK_F32 ? QK_COUNT(qk_f32_dwconv_ukernels) : QK_COUNT(qk_qu8_dwconv_ukernels);
   return dtype == QK_F32 ? qk_f32_dwconv_ukernels : qk_qu8_dwconv_ukernels;
@@ -115,6 +141,21 @@ const struct qk_dwrow_ukernel *qk_dwrow_ukernel(enum qk_dtype dtype, enum qk_isa
   for (size_t i = 0; i < count && dilation == 1; i++) {
     const struct qk_dwrow_ukernel *entry = &entries[i];
     if (entry->isa > isa || entry->kh != kh || entry->kw != kw || entry->stride != stride) continue;
+    if (best == NULL || entry->isa > best->isa) best = entry;
+  }
+  return best;
+}
+
+const struct qk_winograd_ukernel *qk_winograd_table(size_t *count) {
+  *count = QK_COUNT(qk_f32_winograd_ukernels);
+  return qk_f32_winograd_ukernels;
+}
+
+const struct qk_winograd_ukernel *qk_winograd_ukernel(enum qk_isa isa, size_t tile) {
+  const struct qk_winograd_ukernel *best = NULL;
+  for (size_t i = 0; i < QK_COUNT(qk_f32_winograd_ukernels); i++) {
+    const struct qk_winograd_ukernel *entry = &qk_f32_winograd_ukernels[i];
+    if (entry->isa > isa || entry->tile != tile) continue;
     if (best == NULL || entry->isa > best->isa) best = entry;
   }
   return best;

@@ -21,3 +21,9 @@
 #include "f32-dwrow/f32-dwrow.inc"
 #include "qu8-dwrow/qu8-dwrow.inc"
 #undef QK_UKERNEL
+
+#define QK_UKERNEL(ISA, INPUT, OUTPUT, TILE)                                                                           \
+  void INPUT(size_t channels, const void *const *pixels, float *out, size_t plane);                                    \
+  void OUTPUT(size_t channels, const float *products, size_t plane, void *const *pixels, const struct qk_tail *tail);
+#include "f32-winograd/f32-winograd.inc"
+#undef QK_UKERNEL

@@ -32,6 +32,15 @@ package struct LinearShape: Hashable, Sendable {
 
   package var taps: Int { kernelHeight * kernelWidth }
   package var isDepthwise: Bool { groups > 1 && inputChannels == 1 && outputChannels == 1 }
+  /// Whether Winograd's filtering applies: one group, 3x3, stride and dilation 1.
+  package var allowsTiles: Bool {
+    groups == 1 && (kernelHeight, kernelWidth) == (3, 3)
+      && (strideY, strideX, dilationY, dilationX) == (1, 1, 1, 1)
+  }
+  /// The extent of the output tiles by which a float convolution is fastest, 0 for the direct sum.
+  package var fastestTile: Int {
+    allowsTiles ? qk_winograd_tile(outputHeight, outputWidth, inputChannels, outputChannels) : 0
+  }
   package var outputPixels: Int { batch * outputHeight * outputWidth }
   package var inputElements: Int { batch * inputHeight * inputWidth * groups * inputChannels }
   package var outputElements: Int { outputPixels * groups * outputChannels }
@@ -90,6 +99,7 @@ package enum LinearOutput: Sendable {
   /// - Returns: nil when the system has no memory left.
   package init?(_ shape: LinearShape, _ weights: PackedWeights, _ output: LinearOutput) {
     precondition(weights.fits(shape) && weights.isFloat == output.isFloat)
+    precondition(weights.tile == 0 || shape.allowsTiles)
     self.shape = shape
     self.weights = weights
     unsafe conv.dtype = weights.dtype
@@ -99,6 +109,7 @@ package enum LinearOutput: Sendable {
     unsafe conv.nr = weights.panelWidth
     unsafe conv.packed_n = weights.groupWidth
     unsafe conv.run = weights.run
+    unsafe conv.tile = weights.tile
     unsafe conv.row_kernel = PackedWeights.rowKernel(shape, weights.dtype, weights.instructionSet)
     unsafe conv.in_stride = shape.groups * shape.inputChannels * (weights.isFloat ? 4 : 1)
     if case .dynamic = output { isDynamic = true } else { isDynamic = false }

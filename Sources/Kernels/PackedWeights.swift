@@ -1,6 +1,7 @@
 internal import CKernels
 
-/// Weights in the order in which kernels of one instruction set read them; independent of the input's extents.
+/// Weights in the order in which kernels of one instruction set read them; apart from the choice of a tile independent of
+/// the input's extents.
 @safe package final class PackedWeights: Sendable {
   package let instructionSet: InstructionSet
   /// Whether they are floats; otherwise signed bytes.
@@ -15,6 +16,8 @@ internal import CKernels
   let paddedChannels: Int
   /// Neighbouring taps that are packed as one.
   let run: Int
+  /// The extent of the tiles that the weights are transformed for, 0 if they are not.
+  package let tile: Int
   private let groups: Int
   private let outputChannels: Int
   private let inputChannels: Int
@@ -27,11 +30,19 @@ internal import CKernels
   ///   - shape: Channels, groups and taps; the other extents do not matter.
   ///   - source: The weights as stored.
   ///   - instructionSet: Decides the layout.
+  ///   - tile: Extent of the output tiles, 2 or 4, or 0 for the direct sum; tiles are for floats where the shape allows them.
   /// - Returns: nil when the system has no memory left.
-  package init?(_ shape: LinearShape, _ source: WeightSource, _ instructionSet: InstructionSet) {
+  package init?(
+    _ shape: LinearShape,
+    _ source: WeightSource,
+    _ instructionSet: InstructionSet,
+    tile: Int = 0
+  ) {
     precondition(source.outputChannels == shape.groups * shape.outputChannels)
     precondition(source.inputChannels == shape.inputChannels && source.taps == shape.taps)
+    precondition(tile == 0 || source.element != .int8)
     self.instructionSet = instructionSet
+    self.tile = tile
     isFloat = source.element != .int8
     let dtype = isFloat ? QK_F32 : QK_QU8
     groups = shape.groups
@@ -55,6 +66,14 @@ internal import CKernels
       }
       self.memory = memory
       self.sums = sums
+      return
+    }
+    if tile > 0 {
+      guard let memory = PackedWeights.transform(shape, source, panelWidth: panelWidth, tile: tile) else {
+        return nil
+      }
+      self.memory = memory
+      self.sums = []
       return
     }
     let isa = instructionSet.value
@@ -86,6 +105,32 @@ internal import CKernels
     }
     self.memory = memory
     self.sums = sums
+  }
+
+  private static func transform(
+    _ shape: LinearShape,
+    _ source: WeightSource,
+    panelWidth: Int,
+    tile: Int
+  ) -> Memory? {
+    let (columns, depth) = (shape.outputChannels, shape.inputChannels)
+    guard let memory = Memory(count: qk_winograd_packed_bytes(columns, depth, panelWidth, tile)) else {
+      return nil
+    }
+    unsafe qk_winograd_pack(
+      source.type,
+      source.base,
+      columns,
+      depth,
+      source.outputStride,
+      source.tapStride,
+      source.inputStride,
+      panelWidth,
+      tile,
+      source.factor,
+      memory.buffer.pointer(0)
+    )
+    return memory
   }
 
   /// The kernel for whole rows that weights of a depthwise convolution are packed for, nil where there is none.

@@ -41,6 +41,19 @@ static struct qk_conv random_conv(enum qk_dtype dtype) {
   return c;
 }
 
+// One that has transforms for tiles, of 2x2 or 4x4 output pixels.
+static struct qk_conv random_tiled_conv(void) {
+  struct qk_conv c = {.dtype = QK_F32, .batch = number(1, 2), .groups = 1, .kh = 3, .kw = 3, .sh = 1, .sw = 1,
+                      .pt = number(0, 2), .pl = number(0, 2), .dh = 1, .dw = 1, .tile = PICK(2, 4)};
+  c.oh = PICK(1, 4, 7, 14);
+  c.ow = PICK(1, 5, 8, 27);
+  c.ih = c.oh + 2 > 2 * c.pt ? c.oh + 2 - 2 * c.pt : 1;
+  c.iw = c.ow + 2 > 2 * c.pl ? c.ow + 2 - 2 * c.pl : 1;
+  c.kc = PICK(1, 3, 16, 19, 64, 130);
+  c.nc = PICK(1, 8, 33, 65, 100);
+  return c;
+}
+
 struct operands {
   char *x, *w; // w: [groups * nc][kc][taps]
   uint8_t pad;
@@ -63,8 +76,8 @@ static void run(struct qk_conv c, enum qk_isa isa, size_t threads, const struct 
     c.nr = qk_igemm_panel_width(c.dtype, isa, c.nc, c.kc * taps);
     c.packed_n = (c.nc + c.nr - 1) / c.nr * c.nr;
     c.run = qk_conv_run_length(c.dtype, c.kc, c.kw);
-    panel_bytes = qk_panel_bytes(c.dtype, isa, c.nr, c.run * c.kc, taps / c.run);
     channels = c.groups * c.packed_n;
+    panel_bytes = qk_panel_bytes(c.dtype, isa, c.nr, c.run * c.kc, taps / c.run);
   }
   int32_t *sums = calloc(channels, sizeof(int32_t)), *start = guarded(channels * sizeof(int32_t), 0);
   float *bias = guarded(channels * sizeof(float), 0), *scale = guarded(channels * sizeof(float), 0);
@@ -80,6 +93,9 @@ static void run(struct qk_conv c, enum qk_isa isa, size_t threads, const struct 
     } else {
       qk_dw_pack(c.dtype, source, o->w, c.groups, taps, taps, 1, packed, sums);
     }
+  } else if (c.tile > 0) {
+    packed = guarded(qk_winograd_packed_bytes(c.nc, c.kc, c.nr, c.tile), 64);
+    qk_winograd_pack(source, o->w, c.nc, c.kc, c.kc * taps, 1, taps, c.nr, c.tile, 1.0f, packed);
   } else {
     const size_t group_bytes = c.packed_n / c.nr * panel_bytes;
     packed = guarded(c.groups * group_bytes, 64);
@@ -106,10 +122,17 @@ static void run(struct qk_conv c, enum qk_isa isa, size_t threads, const struct 
   free(sums);
 }
 
-static void check(enum qk_isa isa, enum qk_dtype dtype) {
-  struct qk_conv c = random_conv(dtype);
-  const size_t size = dtype == QK_F32 ? 4 : 1, taps = c.kh * c.kw, channels = c.groups * c.nc;
-  const size_t inputs = c.batch * c.ih * c.iw * c.groups * c.kc, weights = channels * c.kc * taps;
+// Largest difference between two sums of products of numbers in [-1, 1], one of them by tiles if there are some.
+static float tolerance(const struct qk_conv *c) {
+  const float products = (float)(c->kc * c->kh * c->kw);
+  return 1e-7f * products + (c->tile == 0 ? 1e-6f : 1.2e-6f * sqrtf(products));
+}
+
+// Compares with the portable kernels, those for tiles with the portable direct sum.
+static void check(enum qk_isa isa, struct qk_conv c) {
+  const enum qk_dtype dtype = c.dtype;
+  const size_t size = dtype == QK_F32 ? 4 : 1, channels = c.groups * c.nc;
+  const size_t inputs = c.batch * c.ih * c.iw * c.groups * c.kc, weights = channels * c.kc * c.kh * c.kw;
   const enum qk_tail_kind kind = dtype == QK_F32 ? QK_TAIL_F32 : (enum qk_tail_kind)number(1, 3);
   const struct qk_post post = {{QK_LEAKY_RELU, 0.25f, 0, true}, true, 0.03f, 100};
   const bool staged = kind == QK_TAIL_DEQUANTIZE && number(0, 1) == 0;
@@ -125,25 +148,28 @@ static void check(enum qk_isa isa, enum qk_dtype dtype) {
   }
   c.out_size = staged ? 1 : tail_element_size(kind);
   char *expected = guarded(o.elements * c.out_size, 4), *got = guarded(o.elements * c.out_size, 4);
-  run(c, QK_ISA_PORTABLE, 1, &o, expected);
+  struct qk_conv direct = c;
+  direct.tile = 0;
+  run(direct, QK_ISA_PORTABLE, 1, &o, expected);
   if (dtype == QK_QU8) add_bytes_to_digest(expected, o.elements * c.out_size);
   for (size_t threads = 1; threads <= 3; threads += 2) {
     run(c, isa, threads, &o, got);
     bool agrees = dtype == QK_F32 || memcmp(got, expected, o.elements * c.out_size) == 0;
     for (size_t i = 0; dtype == QK_F32 && i < o.elements; i++) {
       const float difference = fabsf(((float *)(void *)got)[i] - ((float *)(void *)expected)[i]);
-      agrees = agrees && difference <= 1e-7f * (float)(c.kc * taps) + 1e-6f;
+      agrees = agrees && difference <= tolerance(&c);
     }
     expect(agrees,
-           "%s conv, %zu threads: batch %zu, %zux%zu to %zux%zu, kernel %zux%zu stride %zux%zu pad %zu,%zu dilation "
-           "%zux%zu groups %zu kc %zu nc %zu tail %d",
-           qk_isa_name(isa), threads, c.batch, c.ih, c.iw, c.oh, c.ow, c.kh, c.kw, c.sh, c.sw, c.pt, c.pl, c.dh, c.dw,
-           c.groups, c.kc, c.nc, (int)kind);
+           "%s conv, tile %zu, %zu threads: batch %zu, %zux%zu to %zux%zu, kernel %zux%zu stride %zux%zu pad %zu,%zu "
+           "dilation %zux%zu groups %zu kc %zu nc %zu tail %d",
+           qk_isa_name(isa), c.tile, threads, c.batch, c.ih, c.iw, c.oh, c.ow, c.kh, c.kw, c.sh, c.sw, c.pt, c.pl,
+           c.dh, c.dw, c.groups, c.kc, c.nc, (int)kind);
   }
   release_guarded();
 }
 
 void check_conv(enum qk_isa isa, size_t rounds) {
   restart_numbers();
-  for (size_t i = 0; i < rounds; i++) check(isa, i % 4 == 0 ? QK_F32 : QK_QU8);
+  for (size_t i = 0; i < rounds; i++) check(isa, random_conv(i % 4 == 0 ? QK_F32 : QK_QU8));
+  for (size_t i = 0; i < rounds / 4; i++) check(isa, random_tiled_conv());
 }

@@ -227,7 +227,7 @@ struct LinearKernelTests {
     #expect(wide == narrow)
   }
 
-  private func run<X: BitwiseCopyable, W: BitwiseCopyable, Y: BitwiseCopyable>(
+  func run<X: BitwiseCopyable, W: BitwiseCopyable, Y: BitwiseCopyable>(
     _ shape: LinearShape,
     _ x: [X],
     _ w: [W],
@@ -235,6 +235,7 @@ struct LinearKernelTests {
     _ output: LinearOutput,
     _ set: InstructionSet,
     _ threads: Int,
+    tile: Int = 0,
     parameters: (scale: Float, zeroPoint: UInt8)? = nil,
     of type: Y.Type
   ) throws -> [Y] {
@@ -247,7 +248,8 @@ struct LinearKernelTests {
         inputs: shape.inputChannels,
         taps: shape.taps
       )
-      return source.flatMap { PackedWeights(shape, $0, set) }.flatMap { LinearKernel(shape, $0, output) }
+      let weights = source.flatMap { PackedWeights(shape, $0, set, tile: tile) }
+      return weights.flatMap { LinearKernel(shape, $0, output) }
     }
     let kernel = try #require(made)
     #expect(context.reserve(kernel.scratchBytes))

@@ -112,6 +112,32 @@ import Testing
     }
   }
 
+  @Test("Convolutions by tiles agree with direct sums", arguments: [GraphDraft.Scheme.float, .half])
+  func tiles(_ scheme: GraphDraft.Scheme) throws {
+    let activations: [Activation] = [.none, .relu, .clip(min: 0, max: 6), .hardSwish, .leakyRelu(alpha: 0.1)]
+    for (seed, activation) in activations.enumerated() {
+      var draft = GraphDraft(seed: UInt64(seed), scheme)
+      let extents = [draft.random.int(9...20), draft.random.int(9...20)]
+      let x = draft.graph.addInput("x", TensorType(.float32, known: [1 + seed % 2, 19] + extents))
+      let op = Conv(strides: [1, 1], pads: [1, 1, 0, 1], dilations: [1, 1], activation: activation)
+      let y = try draft.conv(x, outputs: 40, kernel: [3, 3], op)
+      let z = try draft.conv(y, outputs: 33, kernel: [3, 3], op)
+      draft.graph.addOutput(z)
+      for (input, output) in [(x, y), (y, z)] {
+        let geometry = ConvGeometry(
+          kernel: [3, 3],
+          strides: op.strides,
+          pads: op.pads,
+          dilations: op.dilations,
+          group: 1
+        )
+        let shape = LinearShape(geometry, x: draft.shape(input), y: draft.shape(output))
+        #expect(try #require(shape).fastestTile > 0)
+      }
+      try PlanTests.compare(draft.graph, seed: UInt64(seed), tolerance: 5e-6, "\(scheme) \(activation)")
+    }
+  }
+
   @Test("Steps without a kernel run as the reference runs them, in the graph's layout")
   func fallback() throws {
     var draft = GraphDraft(seed: 5)

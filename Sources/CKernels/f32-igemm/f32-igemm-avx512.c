@@ -9,7 +9,8 @@
 #define PREFETCH 4096
 
 // MR rows times NV vectors of 16 columns; per step of depth NV loads of weights and MR broadcasts feed MR * NV
-// multiply-adds. 6x64, 8x48 and 12x32 hold 24 sums in 32 registers, enough to hide a latency of 4 on two units.
+// multiply-adds. 6x64, 8x48 and 12x32 hold 24 sums in 32 registers, enough to hide a latency of 4 on two units. Whole
+// blocks are stored from registers.
 QK_INLINE void igemm(const size_t MR, const size_t NV, size_t rows, size_t cols, size_t kc, size_t taps,
                      const void *const *a, const void *w, void *out, size_t out_stride, const struct qk_tail *tail) {
   const float *b = w;
@@ -32,11 +33,21 @@ QK_INLINE void igemm(const size_t MR, const size_t NV, size_t rows, size_t cols,
       }
     }
   }
+  const __m512 lo = _mm512_set1_ps(tail->lo), hi = _mm512_set1_ps(tail->hi);
+  if (rows == MR && cols == NV * 16) {
+    QK_UNROLL for (size_t j = 0; j < NV; j++) {
+      const __m512 bias = _mm512_loadu_ps(tail->bias + j * 16);
+      QK_UNROLL for (size_t i = 0; i < MR; i++) {
+        const __m512 v = _mm512_min_ps(hi, _mm512_max_ps(lo, _mm512_add_ps(acc[i][j], bias)));
+        _mm512_storeu_ps((char *)out + i * out_stride + j * 64, v);
+      }
+    }
+    return;
+  }
   __m512 sums[12][4];
   QK_UNROLL for (size_t i = 0; i < MR; i++) {
     QK_UNROLL for (size_t j = 0; j < NV; j++) sums[i][j] = acc[i][j];
   }
-  const __m512 lo = _mm512_set1_ps(tail->lo), hi = _mm512_set1_ps(tail->hi);
   for (size_t j = 0; j * 16 < cols; j++) {
     const __mmask16 mask = qk_mask16(cols - j * 16);
     const __m512 bias = _mm512_loadu_ps(tail->bias + j * 16);
@@ -59,6 +70,7 @@ QK_DEFINE(6, 16)
 QK_DEFINE(12, 16)
 QK_DEFINE(1, 32)
 QK_DEFINE(6, 32)
+QK_DEFINE(8, 32)
 QK_DEFINE(12, 32)
 QK_DEFINE(1, 48)
 QK_DEFINE(4, 48)

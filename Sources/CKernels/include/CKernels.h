@@ -82,6 +82,9 @@ size_t qk_igemm_panel_width(enum qk_dtype dtype, enum qk_isa isa, size_t columns
 // The kernel of this instruction set and panel width with the fewest rows that covers `rows`, or else the most rows.
 const struct qk_igemm_ukernel *qk_igemm_ukernel(enum qk_dtype dtype, enum qk_isa isa, size_t nr, size_t rows);
 
+// The kernel to cut `rows` into blocks with so that these, and the kernel above for the rest, take least time.
+const struct qk_igemm_ukernel *qk_igemm_block_ukernel(enum qk_dtype dtype, enum qk_isa isa, size_t nr, size_t rows);
+
 // Bytes of one packed panel; columns past the last and depth past kc are zero.
 size_t qk_panel_bytes(enum qk_dtype dtype, enum qk_isa isa, size_t nr, size_t kc, size_t taps);
 
@@ -151,6 +154,39 @@ void qk_dwrow_pack(const void *source, size_t channels, size_t kh, size_t kw, si
 size_t qk_dw_packed_bytes(enum qk_dtype dtype, size_t channels, size_t taps);
 void qk_dw_pack(enum qk_dtype dtype, enum qk_source source_type, const void *source, size_t channels, size_t taps,
                 size_t sc, size_t st, void *packed, int32_t *sums);
+
+// --- 3x3 convolution with stride 1 by Winograd's minimal filtering F(tile x tile, 3x3)
+
+// For tiles of tile x tile output pixels, and N = tile + 2: the input transform takes N x N pixels of `channels` floats
+// to N x N planes, `plane` floats apart; the output transform takes as many planes of products to the tile's pixels,
+// with bias and clamp. Output pixels that are NULL are skipped. Reads up to 60 bytes past the channels, and the input
+// transform writes so far. Where one pixel of a tile is not finite, no output pixel of it need be.
+typedef void (*qk_winograd_input_fn)(size_t channels, const void *const *pixels, float *out, size_t plane);
+typedef void (*qk_winograd_output_fn)(size_t channels, const float *products, size_t plane, void *const *pixels,
+                                      const struct qk_tail *tail);
+
+struct qk_winograd_ukernel {
+  const char *name; // of the input transform
+  enum qk_isa isa;
+  qk_winograd_input_fn input;
+  qk_winograd_output_fn output;
+  uint8_t tile;
+};
+
+const struct qk_winograd_ukernel *qk_winograd_table(size_t *count);
+// The kernels for tiles of this extent, 2 or 4; NULL for others.
+const struct qk_winograd_ukernel *qk_winograd_ukernel(enum qk_isa isa, size_t tile);
+
+// The tile that takes least time for an image of oh x ow output pixels, or 0 where the direct sum does: of
+//     tiles * (N^2 * kc * nc + 10 * N^2 * (kc + nc)) + 13 * N^2 * kc * nc
+// for the products, the transforms and the reading of weights that are in no cache, and of 9 * (oh * ow + 13) * kc * nc.
+size_t qk_winograd_tile(size_t oh, size_t ow, size_t kc, size_t nc);
+
+// Bytes of `columns` x 9 x `kc` weights transformed for F(tile x tile, 3x3), and the transformation, in double precision
+// before the one rounding: [columns/nr][(tile + 2)^2][kc][nr] floats. Arguments as of qk_pack_weights.
+size_t qk_winograd_packed_bytes(size_t columns, size_t kc, size_t nr, size_t tile);
+void qk_winograd_pack(enum qk_source source_type, const void *source, size_t columns, size_t kc, size_t sn, size_t st,
+                      size_t sk, size_t nr, size_t tile, float factor, void *packed);
 
 // --- Pointwise functions
 
@@ -284,6 +320,8 @@ struct qk_conv {
   size_t nr, packed_n;           // panel width, channels of a group rounded up to it
   size_t run;                    // taps that are one in the packed weights: 1 or kw
   bool depthwise;                // kc == nc == 1 and groups channels
+  // 0, or weights are of qk_winograd_pack for this tile: f32, 3x3, strides, dilations and groups 1; no range, no bytes.
+  size_t tile;
   const struct qk_dwrow_ukernel *row_kernel; // for depthwise weights of qk_dwrow_pack, or else NULL
   const void *weights;
   const struct qk_post *post; // NULL: the tail's result is the output

@@ -1,40 +1,11 @@
-#include "../common.h"
-
-// Rows of output pixels that one task handles at most, and tasks per thread to aim at.
-#define CHUNK_ROWS 96
-#define TASKS_PER_THREAD 4
+#include "split.h"
+#include "winograd.h"
 
 size_t qk_conv_run_length(enum qk_dtype dtype, size_t kc, size_t kw) {
   return kc < (dtype == QK_F32 ? 8 : 16) ? kw : 1;
 }
 
 static size_t element_size(const struct qk_conv *conv) { return conv->dtype == QK_F32 ? sizeof(float) : 1; }
-
-// How the output is cut into tasks: groups times row chunks times panel ranges.
-struct split {
-  size_t rows;
-  size_t taps, kc; // as packed: runs are one tap
-  size_t row_chunks, chunk_rows;
-  size_t panels, panel_chunks, chunk_panels;
-  const struct qk_igemm_ukernel *full; // the kernel of all row blocks but the last
-};
-
-static struct split split_of(const struct qk_conv *conv, size_t threads) {
-  struct split s = {.rows = conv->batch * conv->oh * conv->ow};
-  s.taps = conv->kh * (conv->kw / conv->run);
-  s.kc = conv->kc * conv->run;
-  s.row_chunks = qk_ceil_div(s.rows, CHUNK_ROWS);
-  s.chunk_rows = s.row_chunks == 0 ? 0 : qk_ceil_div(s.rows, s.row_chunks);
-  s.full = qk_igemm_ukernel(conv->dtype, conv->isa, conv->nr, s.chunk_rows);
-  s.chunk_rows = qk_round_up(s.chunk_rows, s.full->mr);
-  s.row_chunks = s.chunk_rows == 0 ? 0 : qk_ceil_div(s.rows, s.chunk_rows);
-  s.panels = qk_ceil_div(conv->nc, conv->nr);
-  const size_t tasks = s.row_chunks * conv->groups, wanted = threads > 1 ? threads * TASKS_PER_THREAD : 1;
-  s.panel_chunks = tasks == 0 ? 1 : qk_min(s.panels, qk_ceil_div(wanted, tasks));
-  s.chunk_panels = qk_ceil_div(s.panels, s.panel_chunks);
-  s.panel_chunks = qk_ceil_div(s.panels, s.chunk_panels);
-  return s;
-}
 
 // The address of a tap for output column 0, and the distance to that for the next column.
 struct place {
@@ -66,9 +37,10 @@ static struct layout layout_of(const struct qk_conv *conv, size_t rows, size_t c
 }
 
 size_t qk_conv_scratch_bytes(const struct qk_conv *conv) {
+  if (conv->tile > 0) return qk_winograd_scratch_bytes(conv);
   if (conv->depthwise) return layout_of(conv, conv->ow, conv->groups).bytes;
   // Fewer threads make longer panel ranges, one thread the longest.
-  const struct split s = split_of(conv, 1);
+  const struct qk_split s = qk_split_of(conv, 1);
   return layout_of(conv, s.chunk_rows, s.panels * conv->nr).bytes;
 }
 
@@ -96,7 +68,7 @@ struct job {
   char *out;
   uint8_t pad;
   struct qk_tail tail;
-  struct split split;
+  struct qk_split split;
   struct qk_scratch scratch;
   struct extremes *extremes; // per thread
 };
@@ -273,12 +245,13 @@ static void fill_rows(const struct job *job, struct blocks blocks, size_t first,
 static void conv_task(void *context, size_t index, size_t thread) {
   const struct job *job = context;
   const struct qk_conv *c = job->conv;
-  const struct split *s = &job->split;
+  const struct qk_split *s = &job->split;
   const size_t panel_chunk = index % s->panel_chunks, row_chunk = index / s->panel_chunks % s->row_chunks;
   const size_t group = index / s->panel_chunks / s->row_chunks;
-  const size_t first = row_chunk * s->chunk_rows, rows = qk_min(s->chunk_rows, s->rows - first);
-  const size_t first_panel = panel_chunk * s->chunk_panels;
-  const size_t end_panel = qk_min(s->panels, first_panel + s->chunk_panels);
+  const size_t first = row_chunk * s->blocks / s->row_chunks * s->full->mr;
+  const size_t end = qk_min(s->rows, (row_chunk + 1) * s->blocks / s->row_chunks * s->full->mr), rows = end - first;
+  const size_t first_panel = panel_chunk * s->panels / s->panel_chunks;
+  const size_t end_panel = (panel_chunk + 1) * s->panels / s->panel_chunks;
   const size_t size = element_size(c);
   const size_t panel_bytes = qk_panel_bytes(c->dtype, c->isa, c->nr, s->kc, s->taps);
 
@@ -363,6 +336,10 @@ static void depthwise_row_task(void *context, size_t index, size_t thread) {
 void qk_conv_run(const struct qk_conv *conv, const void *in, void *out, uint8_t pad, const struct qk_tail *tail,
                  struct qk_pool *pool, struct qk_scratch scratch) {
   const size_t threads = qk_pool_threads(pool);
+  if (conv->tile > 0) {
+    qk_winograd_run(conv, in, out, tail, pool, scratch);
+    return;
+  }
   struct extremes extremes[threads];
   memset(extremes, 0, sizeof extremes);
   struct job job = {conv, in, out, conv->dtype == QK_F32 ? 0 : pad, *tail, {0}, scratch, extremes};
@@ -370,7 +347,7 @@ void qk_conv_run(const struct qk_conv *conv, const void *in, void *out, uint8_t 
     job.split.taps = conv->kh * conv->kw;
     qk_pool_run(pool, conv->batch * conv->oh, &job, conv->row_kernel ? depthwise_row_task : depthwise_task);
   } else {
-    job.split = split_of(conv, threads);
+    job.split = qk_split_of(conv, threads);
     qk_pool_run(pool, conv->groups * job.split.row_chunks * job.split.panel_chunks, &job, conv_task);
   }
   if (conv->range == NULL) return;

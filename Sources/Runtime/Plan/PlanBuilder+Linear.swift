@@ -71,7 +71,9 @@ extension PlanBuilder {
     }
     let output = LinearOutput.float(bias: bias, PointwiseFunction(op.activation))
     let kernel = try convKernel(shape, y, output) { () throws(Refusal) in try floatWeights(w) }
-    try addLinear(kernel, name: "f32 \(shape.summary)", x, y, .channelsLast)
+    let tile = shape.fastestTile
+    let algorithm = tile > 0 ? " by \(tile)x\(tile) tiles" : ""
+    try addLinear(kernel, name: "f32 \(shape.summary)\(algorithm)", x, y, .channelsLast)
     return true
   }
 
@@ -221,11 +223,12 @@ extension PlanBuilder {
     _ source: (UnsafeRawBufferPointer, WeightSource.Element) -> WeightSource?
   ) throws(Refusal) -> LinearKernel {
     let set = context.instructionSet
-    let packed = try resources.weights(of: y) { () throws(Refusal) -> PackedWeights? in
+    let tile = output.isFloat ? shape.fastestTile : 0
+    let packed = try resources.weights(of: y, tile: tile) { () throws(Refusal) -> PackedWeights? in
       let (tensor, element) = try weights()
       defer { tensor.releasePages() }
       return unsafe PlanBuilder.withWeights(tensor, element) { bytes in
-        unsafe source(bytes, element).flatMap { PackedWeights(shape, $0, set) }
+        unsafe source(bytes, element).flatMap { PackedWeights(shape, $0, set, tile: tile) }
       }
     }
     guard let kernel = LinearKernel(shape, packed, output) else { throw PlanBuilder.outOfMemory("a kernel") }

@@ -43,16 +43,18 @@ package final class PlanResources: @unchecked Sendable {
   /// Bytes of packed weights.
   package var weightBytes: Int { store.packed.values.reduce(0) { $0 + $1.residentBytes } }
 
-  /// The weights of the step that makes `result`, packed by `pack` the first time.
+  /// The weights of the step that makes `result` for a tile, packed by `pack` the first time.
   ///
   /// - Throws: A refusal when memory runs out, or what `pack` throws.
   func weights(
     of result: ValueID,
+    tile: Int,
     _ pack: () throws(Refusal) -> PackedWeights?
   ) throws(Refusal) -> PackedWeights {
-    if let known = store.packed[result] { return known }
+    let key = WeightStore.Key(result: result, tile: tile)
+    if let known = store.packed[key] { return known }
     guard let made = try pack() else { throw PlanBuilder.outOfMemory("packed weights") }
-    store.packed[result] = made
+    store.packed[key] = made
     return made
   }
 
@@ -70,5 +72,11 @@ package final class PlanResources: @unchecked Sendable {
 
 /// Packed weights by the result of the step they belong to.
 private final class WeightStore {
-  var packed: [ValueID: PackedWeights] = [:]
+  /// The result of the step that weights belong to, and the tile they are transformed for.
+  struct Key: Hashable {
+    let result: ValueID
+    let tile: Int
+  }
+
+  var packed: [Key: PackedWeights] = [:]
 }
