@@ -227,6 +227,8 @@ struct qk_vector_ops {
   // clamp(rne(f32(sum - offset) * multiplier)) with the bounds of `clamp`.
   void (*mean_u8)(size_t n, const int32_t *sums, uint8_t *out, int32_t offset, float multiplier,
                   const struct qk_u8_clamp *clamp);
+  // out = e^(x - the largest of x), within 2 ulp of the rounded difference's power and 0 below e^-87; returns their sum.
+  float (*exponentials)(size_t n, const float *x, float *out);
   void (*softmax)(size_t n, const float *x, float *out);
   // (x - mean) / sqrt(variance + epsilon) * scale + bias; bias may be NULL.
   void (*layer_norm)(size_t n, const float *x, const float *scale, const float *bias, float epsilon, float *out);
@@ -355,12 +357,26 @@ void qk_transpose_run(size_t size, size_t batch, size_t channels, size_t pixels,
 void qk_copy_rows(size_t rows, size_t bytes, const void *in, size_t in_stride, void *out, size_t out_stride,
                   const uint8_t *table);
 void qk_f32_softmax_run(enum qk_isa isa, size_t rows, size_t columns, const float *x, float *out, struct qk_pool *pool);
-// Normalises each row; `bias` may be NULL.
-void qk_f32_layer_norm_run(enum qk_isa isa, size_t rows, size_t columns, const float *x, const float *scale,
-                           const float *bias, float epsilon, float *out, struct qk_pool *pool);
-// Quantizes each row by its own range, as section 3 of arithmetic.md says.
-void qk_dynamic_quantize_rows_run(enum qk_isa isa, size_t rows, size_t columns, const float *x, uint8_t *out,
-                                  float *scales, uint8_t *zero_points, struct qk_pool *pool);
+
+// What becomes of `rows` rows of f32, in this order; a stage whose first pointer is NULL is left out. Results may take
+// the place of x or of the addend.
+struct qk_row_chain {
+  size_t rows, columns;
+  const float *x;
+  const float *addend; // x + addend, element by element; the sum goes to `sum` if that is not NULL
+  float *sum;
+  const float *scale, *bias; // normalised; bias may be NULL
+  float epsilon;
+  const struct qk_activation *activation;
+  float *out;         // what the stages above give, or NULL
+  uint8_t *quantized; // quantized, each row by its own range, as section 3 of arithmetic.md says
+  float *scales;
+  uint8_t *zero_points;
+};
+
+size_t qk_row_chain_scratch_bytes(size_t columns);
+void qk_row_chain_run(enum qk_isa isa, const struct qk_row_chain *chain, struct qk_pool *pool,
+                      struct qk_scratch scratch);
 
 #define QK_MAX_AXES 8
 
@@ -389,6 +405,25 @@ struct qk_matmul {
 size_t qk_f32_matmul_scratch_bytes(const struct qk_matmul *matmul);
 void qk_f32_matmul_run(const struct qk_matmul *matmul, const float *a, const float *b, float *out,
                        struct qk_pool *pool, struct qk_scratch scratch);
+
+// Attention: out = softmax(q * k^T * factor + mask) * v for each of `batch` pairs of matrices, of which the offsets are
+// the first elements. Rows of q and of out are runs of neighbours.
+struct qk_attention {
+  enum qk_isa isa;
+  size_t batch, queries, keys;
+  size_t depth, columns; // of a query and a key; of a value
+  float factor;
+  const size_t *q_offsets, *k_offsets, *v_offsets, *mask_offsets, *out_offsets;
+  size_t q_row, out_row;         // elements between rows
+  size_t k_row, k_column;        // elements between keys and between their elements
+  size_t v_row, v_column;
+  size_t mask_row, mask_column;  // elements between queries and between keys: any, and 0 or 1
+};
+
+size_t qk_f32_attention_scratch_bytes(const struct qk_attention *attention);
+// `mask` is NULL where nothing is added to the scores.
+void qk_f32_attention_run(const struct qk_attention *attention, const float *q, const float *k, const float *v,
+                          const float *mask, float *out, struct qk_pool *pool, struct qk_scratch scratch);
 
 #ifdef __cplusplus
 }

@@ -304,14 +304,15 @@ static void conv_task(void *context, size_t index, size_t thread) {
     const void *const *a = pointers;
     for (size_t i = 0; i < rows;) {
       const struct qk_igemm_ukernel *kernel = kernel_for(blocks, rows - i);
-      kernel->function(qk_min(rows - i, kernel->mr), cols, s->kc, s->taps, a, weights,
-                       results + i * stride + column * result_size, stride, &tail);
+      const size_t count = qk_min(rows - i, kernel->mr);
+      char *block = results + i * stride + column * result_size;
+      kernel->function(count, cols, s->kc, s->taps, a, weights, block, stride, &tail);
+      if (c->rows != NULL) scale_rows(c, first + i, count, p * c->nr, cols, block);
       a += kernel->mr * s->taps;
       i += kernel->mr;
     }
   }
   qk_release_tiles();
-  if (c->rows != NULL) scale_rows(c, first, rows, first_column, columns, out);
   if (c->post != NULL) finish(c, rows, columns, (float *)(void *)results, stride, out, c->out_stride);
   note_range(job, thread, rows, columns, out);
 }

@@ -1,4 +1,4 @@
-#include "../common.h"
+#include "panel.h"
 
 // Columns of the widest panel.
 #define MAX_COLUMNS 64
@@ -25,10 +25,9 @@ static void panel_task(void *context, size_t index, size_t thread) {
   const struct qk_matmul *m = job->matmul;
   const size_t i = index / job->panels, first = index % job->panels * job->nr;
   const size_t columns = qk_min(job->nr, m->columns - first);
-  void *packed = (char *)job->scratch.base + thread * job->scratch.stride;
+  float *packed = (float *)(void *)((char *)job->scratch.base + thread * job->scratch.stride);
   const float *b = job->b + m->b_offsets[i] + first * m->b_column;
-  qk_pack_weights(QK_F32, m->isa, QK_SOURCE_F32, b, columns, 1, 1, m->depth, m->b_column, 0, m->b_row, job->nr, 1.0f,
-                  packed, NULL);
+  qk_pack_panel(b, m->b_row, m->b_column, m->depth, columns, job->nr, packed);
   const float *a = job->a + m->a_offsets[i];
   float *out = job->out + i * m->rows * m->columns + first;
   for (size_t row = 0; row < m->rows;) {

@@ -10,6 +10,35 @@
 // Elements do not depend on each other, even where a result takes the place of an operand.
 #define QK_EACH(i) _Pragma("clang loop vectorize(assume_safety)") for (size_t i = 0; i < n; i++)
 
+// 16 elements, which each instruction set holds in as many registers as it needs.
+typedef float lanes __attribute__((ext_vector_type(16)));
+typedef int32_t integer_lanes __attribute__((ext_vector_type(16)));
+// Functions of lanes are inlined, so that it does not matter how they would be passed.
+#pragma clang diagnostic ignored "-Wpsabi"
+
+QK_INLINE lanes load_lanes(const float *x) {
+  lanes v;
+  memcpy(&v, x, sizeof v);
+  return v;
+}
+
+// The last `count` < 16 elements, followed by `rest`.
+QK_INLINE lanes load_last_lanes(const float *x, size_t count, float rest) {
+  lanes v = rest;
+  memcpy(&v, x, count * sizeof(float));
+  return v;
+}
+
+QK_INLINE lanes lesser(lanes a, lanes b) { return a < b ? a : b; }
+QK_INLINE lanes greater(lanes a, lanes b) { return a > b ? a : b; }
+
+// Combines lane i with lanes i + 8, i + 4, i + 2, i + 1.
+#define QK_FOLD(v, FUNCTION)                                                                                           \
+  v = FUNCTION(__builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7), v);                \
+  v = FUNCTION(__builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11), v);                \
+  v = FUNCTION(__builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13), v);                \
+  v = FUNCTION(__builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14), v);
+
 QK_INLINE float hard_sigmoid(float x, float a, float b) {
   const float product = a * x;
   return qk_clamp(product + b, 0.0f, 1.0f);
@@ -91,6 +120,25 @@ QK_INLINE float fast_tanh(float x) {
   return a < 0.25f ? small : x != x ? x : large;
 }
 
+// x / 2 (1 + erf(x / sqrt(2))): the error function as x P(x^2) / Q(x^2), both of degree 5, a least-squares fit with
+// iterated weights, within 4e-7 up to |x| = sqrt(32) and exactly 1 from there on.
+QK_INLINE float gelu(float x) {
+  const float c = qk_clamp(x, -5.65685425f, 5.65685425f), z = c * c;
+  float p = 4.363765881976178e-08f;
+  p = p * z + 1.2729738955385983e-05f;
+  p = p * z + 0.00035387769457884133f;
+  p = p * z + 0.009451816789805889f;
+  p = p * z + 0.06938472390174866f;
+  p = p * z + 0.7978844046592712f;
+  float q = 1.1712714922396117e-06f;
+  q = q * z + 7.602274126838893e-05f;
+  q = q * z + 0.0019305588211864233f;
+  q = q * z + 0.02911917120218277f;
+  q = q * z + 0.25362643599510193f;
+  q = q * z + 1.0f;
+  return 0.5f * x * (1.0f + qk_clamp(c * p / q, -1.0f, 1.0f));
+}
+
 QK_INLINE float gelu_tanh(float x) {
   const float inner = 0.7978845608028654f * (x + 0.044715f * (x * x * x));
   return x / (1.0f + fast_exp(-2.0f * inner));
@@ -132,7 +180,7 @@ static void activate(size_t n, const float *x, float *out, const struct qk_activ
     }
     break;
   case QK_GELU:
-    QK_EACH(i) out[i] = 0.5f * x[i] * (1.0f + fast_erf(x[i] * 0.7071067811865476f));
+    QK_EACH(i) out[i] = gelu(x[i]);
     break;
   case QK_GELU_TANH:
     QK_EACH(i) out[i] = gelu_tanh(x[i]);
@@ -169,29 +217,38 @@ static void dequantize_u8(size_t n, const uint8_t *x, float *out, float scale, u
   QK_EACH(i) out[i] = (float)((int32_t)x[i] - zero_point) * scale;
 }
 
-static void range(size_t n, const float *x, float *lo, float *hi) {
-  float least[64], most[64];
-  for (size_t j = 0; j < 64; j++) {
-    least[j] = *lo;
-    most[j] = *hi;
-  }
+// Lowers *least and raises *most by those that are numbers and, if `bounded`, finite.
+QK_INLINE void widen(lanes v, bool bounded, lanes *least, lanes *most) {
+  if (bounded) v = __builtin_elementwise_abs(v) <= FLT_MAX ? v : 0.0f;
+  *least = lesser(v, *least);
+  *most = greater(v, *most);
+}
+
+QK_INLINE void range_of(size_t n, const float *x, bool bounded, float *lo, float *hi) {
+  lanes least[4] = {*lo, *lo, *lo, *lo}, most[4] = {*hi, *hi, *hi, *hi};
   size_t i = 0;
   for (; i + 64 <= n; i += 64) {
-    for (size_t j = 0; j < 64; j++) {
-      const float v = fabsf(x[i + j]) <= FLT_MAX ? x[i + j] : 0.0f;
-      least[j] = v < least[j] ? v : least[j];
-      most[j] = v > most[j] ? v : most[j];
-    }
+    QK_UNROLL for (size_t j = 0; j < 4; j++) widen(load_lanes(x + i + j * 16), bounded, &least[j], &most[j]);
   }
-  for (; i < n; i++) {
-    const float v = fabsf(x[i]) <= FLT_MAX ? x[i] : 0.0f;
-    least[0] = v < least[0] ? v : least[0];
-    most[0] = v > most[0] ? v : most[0];
+  for (; i + 16 <= n; i += 16) widen(load_lanes(x + i), bounded, &least[0], &most[0]);
+  if (i < n) widen(load_last_lanes(x + i, n - i, 0.0f), bounded, &least[0], &most[0]);
+  lanes low = lesser(lesser(least[0], least[1]), lesser(least[2], least[3]));
+  lanes high = greater(greater(most[0], most[1]), greater(most[2], most[3]));
+  QK_FOLD(low, lesser)
+  QK_FOLD(high, greater)
+  *lo = low[0];
+  *hi = high[0];
+}
+
+static void range(size_t n, const float *x, float *lo, float *hi) {
+  float least = *lo, most = *hi;
+  range_of(n, x, false, &least, &most);
+  if (least < -FLT_MAX || most > FLT_MAX) {
+    range_of(n, x, true, lo, hi);
+    return;
   }
-  for (size_t j = 0; j < 64; j++) {
-    *lo = least[j] < *lo ? least[j] : *lo;
-    *hi = most[j] > *hi ? most[j] : *hi;
-  }
+  *lo = least;
+  *hi = most;
 }
 
 static void binary_u8(size_t n, const uint8_t *a, const uint8_t *b, uint8_t *out, const struct qk_u8_binary *params) {
@@ -299,58 +356,90 @@ static void mean_u8(size_t n, const int32_t *sums, uint8_t *out, int32_t offset,
   }
 }
 
-// NaN once there is one.
-QK_INLINE float larger(float a, float b) { return a < b || b != b ? b : a; }
+QK_INLINE lanes sum_of(lanes a, lanes b) { return a + b; }
 
-// Joins 16 interleaved parts of a sum from the first to the last.
-QK_INLINE float join(const float *parts) {
-  float sum = 0.0f;
-  for (size_t j = 0; j < 16; j++) sum += parts[j];
-  return sum;
+// The sum of 16 interleaved parts.
+QK_INLINE float join(lanes parts) {
+  QK_FOLD(parts, sum_of)
+  return parts[0];
 }
 
 // The sum, taken in 16 interleaved parts.
 QK_INLINE float interleaved_sum(size_t n, const float *x) {
-  float parts[16] = {0};
+  lanes parts = 0.0f;
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) parts += load_lanes(x + i);
+  if (i < n) parts += load_last_lanes(x + i, n - i, 0.0f);
+  return join(parts);
+}
+
+// The largest element that is a number, or -infinity.
+QK_INLINE float largest(size_t n, const float *x) {
+  lanes most[4] = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
+  size_t i = 0;
+  for (; i + 64 <= n; i += 64) {
+    QK_UNROLL for (size_t j = 0; j < 4; j++) most[j] = greater(load_lanes(x + i + j * 16), most[j]);
+  }
+  for (; i + 16 <= n; i += 16) most[0] = greater(load_lanes(x + i), most[0]);
+  if (i < n) most[0] = greater(load_last_lanes(x + i, n - i, -INFINITY), most[0]);
+  lanes result = greater(greater(most[0], most[1]), greater(most[2], most[3]));
+  QK_FOLD(result, greater)
+  return result[0];
+}
+
+// fast_exp for no operand above 0, and 0 below -87.
+QK_INLINE lanes fast_exp_below_0(lanes x) {
+  const lanes c = x < -88.0f ? -88.0f : x, shifted = c * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
+  const lanes r = (c - n * 0.693359375f) - n * -2.12194440e-4f;
+  lanes p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  const lanes scaled = (lanes)((integer_lanes)p + ((integer_lanes)shifted << 23));
+  return x < -87.0f ? 0.0f : scaled;
+}
+
+static float exponentials(size_t n, const float *x, float *out) {
+  const float most = largest(n, x);
+  lanes parts = 0.0f;
   size_t i = 0;
   for (; i + 16 <= n; i += 16) {
-    for (size_t j = 0; j < 16; j++) parts[j] += x[i + j];
+    const lanes v = fast_exp_below_0(load_lanes(x + i) - most);
+    parts += v;
+    memcpy(out + i, &v, sizeof v);
   }
-  for (; i < n; i++) parts[i % 16] += x[i];
+  if (i < n) {
+    const lanes v = fast_exp_below_0(load_last_lanes(x + i, n - i, -INFINITY) - most);
+    parts += v;
+    memcpy(out + i, &v, (n - i) * sizeof(float));
+  }
   return join(parts);
 }
 
 static void softmax(size_t n, const float *x, float *out) {
-  float parts[16];
-  for (size_t j = 0; j < 16; j++) parts[j] = -INFINITY;
-  size_t i = 0;
-  for (; i + 16 <= n; i += 16) {
-    for (size_t j = 0; j < 16; j++) parts[j] = larger(parts[j], x[i + j]);
-  }
-  for (; i < n; i++) parts[0] = larger(parts[0], x[i]);
-  for (size_t j = 1; j < 16; j++) parts[0] = larger(parts[0], parts[j]);
-  const float most = parts[0];
-  QK_EACH(k) out[k] = fast_exp(x[k] - most);
-  const float sum = interleaved_sum(n, out);
-  for (size_t j = 0; j < n; j++) out[j] /= sum;
+  const float factor = 1.0f / exponentials(n, x, out);
+  for (size_t j = 0; j < n; j++) out[j] *= factor;
 }
 
 static void layer_norm(size_t n, const float *x, const float *scale, const float *bias, float epsilon, float *out) {
   const float mean = interleaved_sum(n, x) / (float)n;
-  float squares[16] = {0};
+  lanes squares = 0.0f;
   size_t i = 0;
   for (; i + 16 <= n; i += 16) {
-    for (size_t j = 0; j < 16; j++) {
-      const float d = x[i + j] - mean;
-      squares[j] += d * d;
-    }
+    const lanes d = load_lanes(x + i) - mean;
+    squares += d * d;
   }
-  for (; i < n; i++) squares[i % 16] += (x[i] - mean) * (x[i] - mean);
+  if (i < n) {
+    const lanes d = load_last_lanes(x + i, n - i, mean) - mean;
+    squares += d * d;
+  }
   const float factor = 1.0f / sqrtf(join(squares) / (float)n + epsilon);
   if (bias == NULL) {
-    for (i = 0; i < n; i++) out[i] = (x[i] - mean) * factor * scale[i];
+    QK_EACH(k) out[k] = (x[k] - mean) * factor * scale[k];
   } else {
-    for (i = 0; i < n; i++) out[i] = (x[i] - mean) * factor * scale[i] + bias[i];
+    QK_EACH(k) out[k] = (x[k] - mean) * factor * scale[k] + bias[k];
   }
 }
 
@@ -382,6 +471,7 @@ const struct qk_vector_ops QK_VECTOR_TABLE = {
     .accumulate_u8 = accumulate_u8,
     .scale_f32 = scale_f32,
     .mean_u8 = mean_u8,
+    .exponentials = exponentials,
     .softmax = softmax,
     .layer_norm = layer_norm,
     .dequantize_row = dequantize_row,

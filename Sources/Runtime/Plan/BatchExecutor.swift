@@ -121,7 +121,12 @@ package final class BatchExecutor: Executor, @unchecked Sendable {
 
   private func wholePlan() throws(Refusal) -> any Executor {
     if let whole { return whole }
-    let made = try PlanExecutor.make(program, resources, memoryLimit: memoryLimit)
+    let made = try PlanExecutor.make(
+      program,
+      resources,
+      memoryLimit: memoryLimit,
+      isObservable: true
+    )
     whole = made
     return made
   }
