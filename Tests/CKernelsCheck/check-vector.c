@@ -103,8 +103,6 @@ static void check_floats(const struct qk_vector_ops *ops, size_t n) {
   BOTH(exponentials, n, d.x, out)
   BOTH(softmax, n, d.x, out)
   if (n > 0) BOTH(layer_norm, n, d.x, d.y, n % 2 == 0 ? NULL : d.y, 1e-5f, out)
-  const struct qk_row row = {0.01f, (uint8_t)number(0, 255), d.sums, d.y, d.x};
-  BOTH(dequantize_row, n, d.sums, out, &row)
 }
 
 void check_vector(enum qk_isa isa) {

@@ -96,6 +96,29 @@ import Testing
     try PlanTests.compare(draft.graph, seed: 55, tolerance: 1e-2, "rows")
   }
 
+  @Test(
+    "patches of a convolution become rows of tokens, over which a mean is taken, without a reference step"
+  )
+  func patches() throws {
+    var draft = GraphDraft(seed: 57)
+    let x = draft.graph.addInput("x", TensorType(.float32, known: [2, 3, 8, 12]))
+    let op = Conv(strides: [4, 4], pads: [0, 0, 0, 0], dilations: [1, 1])
+    var y = try draft.conv(x, outputs: 10, kernel: [4, 4], op)
+    draft.graph.addOutput(try draft.node(.reshape(Reshape(shape: [2, 5, 12])), [y]))
+    y = try draft.node(.reshape(Reshape(shape: [2, 10, 6])), [y])
+    y = try draft.node(.transpose(Transpose(perm: [0, 2, 1])), [y])
+    y = try draft.node(.unary(Unary(.tanh)), [y])
+    let means: [(Reduce.Kind, [Int], Bool)] = [
+      (.mean, [1], false), (.max, [-2], true), (.mean, [0, 1], true),
+    ]
+    for (kind, axes, keepDims) in means {
+      draft.graph.addOutput(try draft.node(.reduce(Reduce(kind, axes: axes, keepDims: keepDims)), [y]))
+    }
+    try PlanTests.compare(draft.graph, seed: 58, tolerance: 1e-5, "patches")
+    let kernels = try kernels(draft.graph)
+    #expect(kernels.allSatisfy { !$0.hasPrefix("reference") && $0 != "to channels first" }, "\(kernels)")
+  }
+
   @Test("values inside of joined operations can be observed")
   func observed() throws {
     let draft = try draft(AttentionTests.forms[1])

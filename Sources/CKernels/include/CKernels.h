@@ -42,9 +42,11 @@ enum qk_tail_kind {
   QK_TAIL_REQUANTIZE, // u8:  clamp(rne(f32(acc + start) * scale)) + zero_point, bounds relative to zero_point
   QK_TAIL_DEQUANTIZE, // f32: clamp(f32(acc + start) * scale + bias), product and sum rounded separately
   QK_TAIL_SUMS,       // s32: acc + start
+  QK_TAIL_ROWS,       // f32: f32(acc - row_zero_point * start) * (row_scale * scale) + bias, each operation rounded
 };
 
-// Per-channel arrays start at the first channel of the panel and are readable up to the panel's width.
+// Per-channel arrays start at the first channel of the panel and are readable up to the panel's width, arrays per row
+// at the first row.
 struct qk_tail {
   enum qk_tail_kind kind;
   bool scales_below_1; // known of all, so that no product exceeds the range of s32
@@ -53,6 +55,8 @@ struct qk_tail {
   const float *bias;
   const float *scale;
   const int32_t *start;
+  const float *row_scale; // with QK_TAIL_ROWS only, as the next
+  const uint8_t *row_zero_point;
 };
 
 // --- Matrix products with indirect rows
@@ -193,15 +197,6 @@ struct qk_u8_binary {
 
 enum qk_float_binary { QK_ADD, QK_SUB, QK_MUL, QK_DIV };
 
-// What turns a row of integer sums into floats: f32(sum - zero_point * column_sum) * (scale * column_scale) + bias, each
-// operation rounded.
-struct qk_row {
-  float scale;
-  uint8_t zero_point;
-  const int32_t *column_sums;
-  const float *column_scale, *bias;
-};
-
 // One implementation per instruction set of functions over n consecutive elements; in and out may be the same.
 struct qk_vector_ops {
   const char *name;
@@ -232,8 +227,6 @@ struct qk_vector_ops {
   void (*softmax)(size_t n, const float *x, float *out);
   // (x - mean) / sqrt(variance + epsilon) * scale + bias; bias may be NULL.
   void (*layer_norm)(size_t n, const float *x, const float *scale, const float *bias, float epsilon, float *out);
-  // `out` may be the memory of `sums`.
-  void (*dequantize_row)(size_t n, const int32_t *sums, float *out, const struct qk_row *row);
 };
 
 const struct qk_vector_ops *const *qk_vector_table(size_t *count);
@@ -267,14 +260,6 @@ struct qk_post {
   uint8_t zero_point;
 };
 
-// Parameters of the input per row (output pixel) of a matrix product.
-struct qk_rows {
-  const float *scales;
-  const uint8_t *zero_points;
-  const int32_t *column_sums;       // of the weights, as qk_pack_weights gives them
-  const float *column_scales, *bias;
-};
-
 struct qk_conv {
   enum qk_dtype dtype;
   enum qk_isa isa;
@@ -290,14 +275,14 @@ struct qk_conv {
   const void *weights;
   const struct qk_post *post; // NULL: the tail's result is the output
   float *range;               // NULL, or where the least and the largest finite f32 result go, 0 included
-  const struct qk_rows *rows; // NULL: all rows have the tail's parameters; the tail's kind is QK_TAIL_SUMS
 };
 
 // How many neighbouring taps to pack as one: the kernel's width if there are few channels per tap, or else 1.
 size_t qk_conv_run_length(enum qk_dtype dtype, size_t kc, size_t kw);
 size_t qk_conv_scratch_bytes(const struct qk_conv *conv);
 // `pad` is the value of input elements outside of the image (the zero point for u8; ignored for f32). The tail's
-// arrays hold groups * packed_n channels (depthwise: channels rounded up to 64).
+// arrays hold groups * packed_n channels (depthwise: channels rounded up to 64), those of QK_TAIL_ROWS one element per
+// output pixel, and its start the sums that qk_pack_weights gives.
 void qk_conv_run(const struct qk_conv *conv, const void *in, void *out, uint8_t pad, const struct qk_tail *tail,
                  struct qk_pool *pool, struct qk_scratch scratch);
 

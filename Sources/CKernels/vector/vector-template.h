@@ -443,15 +443,6 @@ static void layer_norm(size_t n, const float *x, const float *scale, const float
   }
 }
 
-static void dequantize_row(size_t n, const int32_t *sums, float *out, const struct qk_row *row) {
-  const uint32_t zero_point = row->zero_point;
-  for (size_t i = 0; i < n; i++) {
-    const int32_t sum = (int32_t)((uint32_t)sums[i] - zero_point * (uint32_t)row->column_sums[i]);
-    const float product = (float)sum * (row->scale * row->column_scale[i]);
-    out[i] = product + row->bias[i];
-  }
-}
-
 const struct qk_vector_ops QK_VECTOR_TABLE = {
     .name = QK_VECTOR_NAME,
     .isa = QK_VECTOR_ISA,
@@ -474,5 +465,4 @@ const struct qk_vector_ops QK_VECTOR_TABLE = {
     .exponentials = exponentials,
     .softmax = softmax,
     .layer_norm = layer_norm,
-    .dequantize_row = dequantize_row,
 };

@@ -38,9 +38,9 @@ struct LazyView {
 }
 
 extension PlanBuilder {
-  /// The value as a view: of what it views, or of itself.
+  /// The value as a view: of what it views, or of itself, in whichever layout it lies.
   mutating func view(_ id: ValueID) throws(Refusal) -> LazyView {
-    if let view = views[id] { return view }
+    if let view = pendingView(id) ?? views[id] { return view }
     let slot = try read(id, .plain)
     return LazyView(source: slot, extents: shape(id), strides: Mover.strides(shape(id)))
   }

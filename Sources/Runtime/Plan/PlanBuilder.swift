@@ -123,8 +123,15 @@ struct PlanBuilder {
 
   mutating func setView(_ view: LazyView, of id: ValueID) { views[id] = view }
 
-  /// The view of a value that has no slot yet.
-  func pendingView(_ id: ValueID) -> LazyView? { table[id] == nil ? views[id] : nil }
+  /// The view of a value whose elements lie nowhere in plain order yet: of another value, or of its slot channels-last.
+  func pendingView(_ id: ValueID) -> LazyView? {
+    guard let slots = table[id] else { return views[id] }
+    guard slots[.plain] == nil, let slot = slots[.channelsLast] else { return nil }
+    let dims = shape(id)
+    let channels = dims[1]
+    let strides = Mover.strides([dims[0]] + dims.dropFirst(2) + [channels])
+    return LazyView(source: slot, extents: dims, strides: [strides[0], 1] + strides.dropFirst().dropLast())
+  }
 
   /// The slot of a value in a layout, converted if need be.
   mutating func read(_ id: ValueID, _ wanted: Layout) throws(Refusal) -> SlotID {
