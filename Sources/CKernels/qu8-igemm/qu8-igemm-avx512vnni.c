@@ -42,6 +42,24 @@ QK_INLINE void store_bytes(const size_t NV, size_t rows, size_t cols, const __m5
   }
 }
 
+// Turns rows of NV vectors of sums into floats.
+QK_INLINE void store_floats(const size_t NV, size_t rows, size_t cols, const __m512i *sums, char *out,
+                            size_t out_stride, const struct qk_tail *tail) {
+  const __m512 lo = _mm512_set1_ps(tail->lo), hi = _mm512_set1_ps(tail->hi);
+  __m512 scale[4], bias[4];
+  __mmask16 mask[4];
+  QK_UNROLL for (size_t j = 0; j < NV; j++) {
+    scale[j] = _mm512_loadu_ps(tail->scale + j * 16);
+    bias[j] = _mm512_loadu_ps(tail->bias + j * 16);
+    mask[j] = cols > j * 16 ? qk_mask16(cols - j * 16) : 0;
+  }
+  for (size_t i = 0; i < rows; i++, sums += NV, out += out_stride) {
+    QK_UNROLL for (size_t j = 0; j < NV; j++) {
+      _mm512_mask_storeu_ps(out + j * 64, mask[j], qk_dequantized16(sums[j], scale[j], bias[j], lo, hi));
+    }
+  }
+}
+
 // Turns rows of NV vectors of bare sums into floats by parameters per row.
 QK_INLINE void store_rows(const size_t NV, size_t rows, size_t cols, const __m512i *sums, char *out, size_t out_stride,
                           const struct qk_tail *tail) {
@@ -100,6 +118,10 @@ QK_INLINE void igemm(const size_t MR, const size_t NV, size_t rows, size_t cols,
   }
   if (tail->kind == QK_TAIL_REQUANTIZE) {
     store_bytes(NV, rows, cols, sums, out, out_stride, tail);
+    return;
+  }
+  if (tail->kind == QK_TAIL_DEQUANTIZE) {
+    store_floats(NV, rows, cols, sums, out, out_stride, tail);
     return;
   }
   if (tail->kind == QK_TAIL_ROWS) {
