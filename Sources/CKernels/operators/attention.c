@@ -3,8 +3,6 @@
 // Queries whose scores are computed together: a multiple of the rows of most kernels, few enough for their scores to
 // stay in the cache until they have met the values.
 #define BLOCK 24
-// Columns of the widest panel.
-#define MAX_COLUMNS 64
 // Tasks per thread to aim at where there are fewer heads.
 #define TASKS_PER_THREAD 4
 
@@ -54,11 +52,7 @@ size_t qk_f32_attention_scratch_bytes(const struct qk_attention *a) {
 // out[i][j] = the product of row i of a with column j of the packed panels.
 static void multiply(enum qk_isa isa, const struct panels *p, size_t rows, const float *a, size_t a_stride,
                      const float *packed, float *out, size_t out_stride) {
-  static const float nothing[MAX_COLUMNS] = {
-#define EIGHT -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f
-      EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT};
-#undef EIGHT
-  const struct qk_tail tail = {.kind = QK_TAIL_F32, .lo = -INFINITY, .hi = INFINITY, .bias = nothing};
+  const struct qk_tail tail = qk_bare_tail();
   for (size_t i = 0; i < p->count; i++) {
     const size_t first = i * p->nr, columns = qk_min(p->nr, p->columns - first);
     for (size_t row = 0; row < rows;) {

@@ -1,8 +1,5 @@
 #include "panel.h"
 
-// Columns of the widest panel.
-#define MAX_COLUMNS 64
-
 struct job {
   const struct qk_matmul *matmul;
   const float *a, *b;
@@ -45,13 +42,9 @@ static void panel_task(void *context, size_t index, size_t thread) {
 
 void qk_f32_matmul_run(const struct qk_matmul *m, const float *a, const float *b, float *out, struct qk_pool *pool,
                        struct qk_scratch scratch) {
-  static const float nothing[MAX_COLUMNS] = {
-#define EIGHT -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f
-      EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT};
-#undef EIGHT
   struct job job = {.matmul = m, .a = a, .b = b, .out = out, .nr = panel_width(m), .scratch = scratch};
   job.panels = qk_ceil_div(m->columns, job.nr);
   job.full = qk_igemm_ukernel(QK_F32, m->isa, job.nr, m->rows);
-  job.tail = (struct qk_tail){.kind = QK_TAIL_F32, .lo = -INFINITY, .hi = INFINITY, .bias = nothing};
+  job.tail = qk_bare_tail();
   qk_pool_run(pool, m->batch * job.panels, &job, panel_task);
 }

@@ -1,7 +1,19 @@
-// Packing of one panel of an f32 matrix that is known at run time only.
+// What products of f32 matrices that are known at run time only share.
 #pragma once
 
 #include "../common.h"
+
+// Columns of the widest panel.
+#define MAX_COLUMNS 64
+
+// The tail that changes no sum, not even that of no products or of -0.
+QK_INLINE struct qk_tail qk_bare_tail(void) {
+  static const float nothing[MAX_COLUMNS] = {
+#define EIGHT -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f
+      EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT};
+#undef EIGHT
+  return (struct qk_tail){.kind = QK_TAIL_F32, .lo = -INFINITY, .hi = INFINITY, .bias = nothing};
+}
 
 typedef float qk_four __attribute__((ext_vector_type(4)));
 
