@@ -61,10 +61,27 @@ QK_INLINE void qk_tail1(int32_t acc, size_t at, void *row, const struct qk_tail 
   const int32_t sum = (int32_t)((uint32_t)acc + (uint32_t)tail->start[at]);
   if (tail->kind == QK_TAIL_REQUANTIZE) {
     ((uint8_t *)row)[at] = qk_requantize(sum, tail->scale[at], tail->lo, tail->hi, tail->zero_point);
-  } else if (tail->kind == QK_TAIL_SUMS) {
-    ((int32_t *)row)[at] = sum;
+  } else if (tail->kind == QK_TAIL_SUMS || tail->kind == QK_TAIL_ROWS) {
+    ((int32_t *)row)[at] = tail->kind == QK_TAIL_SUMS ? sum : acc;
   } else {
     const float product = (float)sum * tail->scale[at];
     ((float *)row)[at] = qk_clamp(product + tail->bias[at], tail->lo, tail->hi);
+  }
+}
+
+// What is left of QK_TAIL_ROWS where the rows of `out` hold bare sums; nothing for other kinds.
+QK_INLINE void qk_finish_rows(size_t rows, size_t cols, void *out, size_t out_stride, const struct qk_tail *tail) {
+  for (size_t i = 0; i < rows && tail->kind == QK_TAIL_ROWS; i++) {
+    char *row = (char *)out + i * out_stride;
+    const float row_scale = tail->row_scale[i];
+    const uint32_t row_zero_point = tail->row_zero_point[i];
+    for (size_t j = 0; j < cols; j++) {
+      uint32_t sum;
+      memcpy(&sum, row + j * sizeof sum, sizeof sum);
+      sum -= row_zero_point * (uint32_t)tail->start[j];
+      const float product = (float)(int32_t)sum * (row_scale * tail->scale[j]);
+      const float result = product + tail->bias[j];
+      memcpy(row + j * sizeof result, &result, sizeof result);
+    }
   }
 }

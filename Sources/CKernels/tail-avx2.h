@@ -18,9 +18,9 @@ QK_INLINE void qk_tail8(__m256i acc, size_t at, size_t count, void *row, const s
     const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
     const int64_t bytes = _mm_cvtsi128_si64(_mm_packus_epi16(words, words));
     memcpy((uint8_t *)row + at, &bytes, qk_min(count, 8));
-  } else if (tail->kind == QK_TAIL_SUMS) {
+  } else if (tail->kind == QK_TAIL_SUMS || tail->kind == QK_TAIL_ROWS) {
     int32_t rest[8];
-    _mm256_storeu_si256((__m256i *)rest, sum);
+    _mm256_storeu_si256((__m256i *)rest, tail->kind == QK_TAIL_SUMS ? sum : acc);
     memcpy((int32_t *)row + at, rest, qk_min(count, 8) * sizeof(int32_t));
   } else {
     const __m256 v = _mm256_add_ps(product, _mm256_loadu_ps(tail->bias + at));

@@ -40,26 +40,33 @@ QK_INLINE __m512i qk_bytes64(__m512i v0, __m512i v1, __m512i v2, __m512i v3, con
 
 QK_INLINE __mmask64 qk_mask64(size_t count) { return count >= 64 ? ~0ull : (1ull << count) - 1; }
 
-// Stores the columns in `mask` of one row of sums that include the start; `at` is the first column's index in the
+// What QK_TAIL_DEQUANTIZE makes of 16 sums that include the start.
+QK_INLINE __m512 qk_dequantized16(__m512i sum, __m512 scale, __m512 bias, __m512 lo, __m512 hi) {
+  const __m512 v = _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale), bias);
+  return _mm512_min_ps(hi, _mm512_max_ps(lo, v));
+}
+
+// Stores the columns in `mask` of one row of sums that include the start, or bare ones for QK_TAIL_ROWS; `at` is the first column's index in the
 // tail's arrays and the row.
 QK_INLINE void qk_finish16(__m512i sum, size_t at, __mmask16 mask, void *row, const struct qk_tail *tail) {
-  const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(tail->scale + at));
   const __m512 lo = _mm512_set1_ps(tail->lo), hi = _mm512_set1_ps(tail->hi);
   if (tail->kind == QK_TAIL_REQUANTIZE) {
+    const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(tail->scale + at));
     const __m512 v = _mm512_min_ps(hi, _mm512_max_ps(lo, product));
     const __m512i q = _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(tail->zero_point));
     _mm_mask_storeu_epi8((uint8_t *)row + at, mask, _mm512_cvtepi32_epi8(q));
-  } else if (tail->kind == QK_TAIL_SUMS) {
+  } else if (tail->kind == QK_TAIL_SUMS || tail->kind == QK_TAIL_ROWS) {
     _mm512_mask_storeu_epi32((int32_t *)row + at, mask, sum);
   } else {
-    const __m512 v = _mm512_add_ps(product, _mm512_loadu_ps(tail->bias + at));
-    _mm512_mask_storeu_ps((float *)row + at, mask, _mm512_min_ps(hi, _mm512_max_ps(lo, v)));
+    const __m512 scale = _mm512_loadu_ps(tail->scale + at), bias = _mm512_loadu_ps(tail->bias + at);
+    _mm512_mask_storeu_ps((float *)row + at, mask, qk_dequantized16(sum, scale, bias, lo, hi));
   }
 }
 
 // The same for sums without the start.
 QK_INLINE void qk_tail16(__m512i acc, size_t at, __mmask16 mask, void *row, const struct qk_tail *tail) {
-  qk_finish16(_mm512_add_epi32(acc, _mm512_loadu_si512(tail->start + at)), at, mask, row, tail);
+  const __m512i sum = _mm512_add_epi32(acc, _mm512_loadu_si512(tail->start + at));
+  qk_finish16(tail->kind == QK_TAIL_ROWS ? acc : sum, at, mask, row, tail);
 }
 
 #pragma clang attribute pop

@@ -30,9 +30,9 @@ QK_INLINE void qk_tail4(int32x4_t acc, size_t at, size_t count, void *row, const
     const uint16x4_t words = vqmovun_s32(q);
     const uint32_t bytes = vget_lane_u32(vreinterpret_u32_u8(vqmovn_u16(vcombine_u16(words, words))), 0);
     qk_store4((uint8_t *)row + at, &bytes, count, 1);
-  } else if (tail->kind == QK_TAIL_SUMS) {
+  } else if (tail->kind == QK_TAIL_SUMS || tail->kind == QK_TAIL_ROWS) {
     int32_t rest[4];
-    vst1q_s32(rest, sum);
+    vst1q_s32(rest, tail->kind == QK_TAIL_SUMS ? sum : acc);
     qk_store4((int32_t *)row + at, rest, count, sizeof(int32_t));
   } else {
     float rest[4];

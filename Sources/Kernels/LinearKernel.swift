@@ -189,8 +189,8 @@ package enum LinearOutput: Sendable {
       spreadBias(bias)
       setFunction(function, quantized: nil)
     case .dynamicRows(let weightScales, let bias, let function):
-      unsafe tail.kind = QK_TAIL_SUMS
-      spread(weightScales, .weightScale)
+      unsafe tail.kind = QK_TAIL_ROWS
+      spread(weightScales, .scale)
       spreadBias(bias)
       unsafe (tail.lo, tail.hi) = (-.infinity, .infinity)
       guard function != .identity else { return }
@@ -225,12 +225,10 @@ package enum LinearOutput: Sendable {
   }
 
   private func withConv<R>(
-    rows: UnsafePointer<qk_rows>? = nil,
     range: UnsafeMutablePointer<Float>? = nil,
     _ body: (UnsafePointer<qk_conv>) -> R
   ) -> R {
     var conv = unsafe conv
-    unsafe conv.rows = unsafe rows
     unsafe conv.range = unsafe range
     guard hasPost else { return unsafe body(&conv) }
     return unsafe withUnsafePointer(to: post) { post in
@@ -254,17 +252,13 @@ package enum LinearOutput: Sendable {
     zeroPoints: Buffer,
     in context: KernelContext
   ) {
-    precondition(unsafe tail.kind == QK_TAIL_SUMS && shape.groups == 1)
+    precondition(unsafe tail.kind == QK_TAIL_ROWS && shape.groups == 1)
     var tail = unsafe tail
     unsafe weights.sums.withUnsafeBufferPointer { sums in
-      var rows = unsafe qk_rows(
-        scales: scales.elements(shape.outputPixels, of: Float.self),
-        zero_points: zeroPoints.elements(shape.outputPixels, of: UInt8.self),
-        column_sums: sums.baseAddress,
-        column_scales: array(.weightScale, Float.self),
-        bias: array(.bias, Float.self)
-      )
-      unsafe withConv(rows: &rows) { conv in
+      unsafe tail.start = sums.baseAddress
+      unsafe tail.row_scale = UnsafePointer(scales.elements(shape.outputPixels, of: Float.self))
+      unsafe tail.row_zero_point = UnsafePointer(zeroPoints.elements(shape.outputPixels, of: UInt8.self))
+      unsafe withConv { conv in
         unsafe qk_conv_run(
           conv,
           input.pointer(shape.inputElements),

@@ -48,6 +48,9 @@ extension Profile {
       last = timing.step
       steps[steps.count - 1].kernels.append(timing.name)
       steps[steps.count - 1].milliseconds += timing.milliseconds
+      for index in timing.joinedSteps {
+        steps[steps.count - 1].multiplyAdds += program.steps[index].multiplyAdds(in: program.graph)
+      }
     }
   }
 }

@@ -47,7 +47,12 @@ public final class Session: Sendable {
   ) throws(Refusal) -> [String: Tensor] {
     let operands = try InputBinding.operands(of: graph, from: inputs)
     let outputs = try specialisations.withLock { (cache) throws(Refusal) -> [Tensor] in
-      let specialisation = try cache.specialisation(for: operands, of: graph, options)
+      let specialisation = try cache.specialisation(
+        for: operands,
+        of: graph,
+        options,
+        isObservable: !observed.isEmpty
+      )
       return try specialisation.run(operands, observing: observed, observe)
     }
     var result: [String: Tensor] = [:]

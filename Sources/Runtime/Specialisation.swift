@@ -10,7 +10,8 @@ final class Specialisation: Sendable {
     _ network: Graph,
     _ program: Program,
     _ options: SessionOptions,
-    _ resources: inout PlanResources?
+    _ resources: inout PlanResources?,
+    isObservable: Bool
   ) throws(Refusal) {
     try program.checkMemory(options.memoryLimit)
     self.program = program
@@ -19,10 +20,17 @@ final class Specialisation: Sendable {
     case .plan:
       let shared = if let resources { resources } else { try PlanResources(threads: options.threads) }
       resources = shared
-      if let batch = try BatchExecutor.make(network, program, shared, memoryLimit: options.memoryLimit) {
+      if !isObservable,
+        let batch = try BatchExecutor.make(network, program, shared, memoryLimit: options.memoryLimit)
+      {
         executor = batch
       } else {
-        executor = try PlanExecutor.make(program, shared, memoryLimit: options.memoryLimit)
+        executor = try PlanExecutor.make(
+          program,
+          shared,
+          memoryLimit: options.memoryLimit,
+          isObservable: isObservable
+        )
       }
     }
   }
@@ -76,26 +84,35 @@ extension Specialisation {
 /// The last few specialisations of a network, by input shapes.
 struct SpecialisationCache: Sendable {
   private static let capacity = 4
-  private var entries: [(shapes: [[Int]], specialisation: Specialisation)] = []
+  private var entries: [(shapes: [[Int]], isObservable: Bool, specialisation: Specialisation)] = []
   private var resources: PlanResources?
 
   /// The specialisation for these operands, made if there is none yet.
+  ///
+  /// - Parameters:
+  ///   - operands: One per input.
+  ///   - graph: The network.
+  ///   - options: How it runs.
+  ///   - isObservable: Whether it can show all values; it is slower, then.
   mutating func specialisation(
     for operands: [Tensor],
     of graph: Graph,
-    _ options: SessionOptions
+    _ options: SessionOptions,
+    isObservable: Bool = false
   ) throws(Refusal) -> Specialisation {
     let shapes = operands.map(\.shape)
-    if let index = entries.firstIndex(where: { $0.shapes == shapes }) {
+    let known = entries.firstIndex { $0.shapes == shapes && $0.isObservable == isObservable }
+    if let index = known {
       let entry = entries.remove(at: index)
       entries.append(entry)
       return entry.specialisation
     }
     var types: [String: TensorType] = [:]
     for (id, operand) in zip(graph.inputs, operands) { types[graph[id].name] = operand.type }
-    let made = try Specialisation(graph, Program(graph, inputTypes: types), options, &resources)
+    let program = try Program(graph, inputTypes: types)
+    let made = try Specialisation(graph, program, options, &resources, isObservable: isObservable)
     if entries.count == SpecialisationCache.capacity { entries.removeFirst() }
-    entries.append((shapes, made))
+    entries.append((shapes, isObservable, made))
     return made
   }
 }

@@ -42,6 +42,8 @@ static void run(const struct qk_igemm_ukernel *kernel, const struct shape *s, co
       tail.bias += column;
       tail.scale += column;
       tail.start += column;
+      tail.row_scale += first;
+      tail.row_zero_point += first;
       kernel->function(rows, s->cols - column < nr ? s->cols - column : nr, s->kc, s->taps, pointers,
                        packed + column / nr * panel_bytes, out + first * stride + column * tail_element_size(tail.kind),
                        stride, &tail);
@@ -114,7 +116,7 @@ static void check_kernel(const struct qk_igemm_ukernel *kernel, enum qk_dtype dt
       if (!is_edge) continue;
       const struct shape s = {rows, cols, depths[number(0, 25)], number(0, 2) == 0 ? 9 : number(1, 3),
                               number(EVEN, REPEATED)};
-      check(kernel, dtype, &s, dtype == QK_F32 ? QK_TAIL_F32 : (enum qk_tail_kind)number(1, 3));
+      check(kernel, dtype, &s, dtype == QK_F32 ? QK_TAIL_F32 : (enum qk_tail_kind)number(1, 4));
     }
   }
   for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {

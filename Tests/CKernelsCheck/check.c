@@ -105,6 +105,12 @@ struct qk_tail random_tail(enum qk_tail_kind kind, size_t columns) {
   const int32_t zero_points[] = {0, 255, 128, 3};
   struct qk_tail tail = {.kind = kind, .lo = -0.5f, .hi = 7.0f, .bias = bias, .scale = scale, .start = start};
   tail.zero_point = zero_points[number(0, 3)];
+  float *row_scale = guarded(UINT8_MAX * sizeof(float), 0);
+  uint8_t *row_zero_point = guarded(UINT8_MAX, 0);
+  fill_floats(row_scale, UINT8_MAX, 1e-3f, 1e-1f);
+  fill_bytes(row_zero_point, UINT8_MAX, 0);
+  tail.row_scale = row_scale;
+  tail.row_zero_point = row_zero_point;
   if (kind == QK_TAIL_REQUANTIZE) {
     tail.lo = number(0, 1) == 0 ? 0.0f : -(float)tail.zero_point;
     tail.hi = (float)(255 - tail.zero_point);

@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -202,6 +203,25 @@ struct ElementwiseKernelTests {
         #expect(first == nil || first == bits, "\(function) differs on \(context.instructionSet)")
         first = bits
       }
+    }
+  }
+
+  @Test("gelu is within 3e-7 times its operand, and the same on every instruction set")
+  func gelu() throws {
+    let x = (-6000...6000).map { Float($0) / 500 } + [1e-30, -1e-30, 1e6, -1e6]
+    var first: [UInt32]?
+    try forEachContext { context in
+      let y = try memory(x.count * 4)
+      let input = try LinearKernelTests.buffer(x)
+      ElementwiseKernel.activate(.gelu(isTanh: false), count: x.count, input, y, in: context)
+      let got = y.read(x.count, as: Float.self)
+      for (x, y) in zip(x, got) {
+        let expected = 0.5 * Double(x) * (1 + erf(Double(x) * 0.5.squareRoot()))
+        #expect(abs(Double(y) - expected) <= 3e-7 * Double(abs(x)), "\(x) on \(context.instructionSet)")
+      }
+      let bits = got.map(\.bitPattern)
+      #expect(first == nil || first == bits, "differs on \(context.instructionSet)")
+      first = bits
     }
   }
 

@@ -30,7 +30,7 @@ import Testing
   @Test(
     "a convolutional network",
     arguments: [.float, .half, .staticInteger] as [GraphDraft.Scheme],
-    [(2, 1), (5, 2), (8, 3), (12, 2)]
+    [(2, 1), (5, 2), (8, 3), (12, 2), (3, 5)]
   )
   func convolutional(scheme: GraphDraft.Scheme, _ extents: (samples: Int, threads: Int)) throws {
     let graph = try network(scheme, seed: 31)

@@ -35,7 +35,8 @@ import Testing
         let plan = try PlanExecutor.make(
           program,
           PlanResources(threads: threads, instructionSet: set),
-          memoryLimit: .max
+          memoryLimit: .max,
+          isObservable: true
         )
         var seen: Set<ValueID> = []
         let got = try plan.run(inputs, observing: watched) { (id, tensor) throws(Refusal) in
@@ -60,6 +61,31 @@ import Testing
         }
         first = got
       }
+      try compareJoined(program, inputs, results, tolerance, "\(label) \(set)", set)
+    }
+  }
+
+  /// Compares the outputs of a plan whose operations may compute several steps.
+  private static func compareJoined(
+    _ program: Program,
+    _ inputs: [Tensor],
+    _ expected: [Tensor],
+    _ tolerance: Float,
+    _ label: String,
+    _ set: String
+  ) throws {
+    var first: [Tensor] = []
+    for threads in [1, 2] {
+      let resources = try PlanResources(threads: threads, instructionSet: set)
+      let plan = try PlanExecutor.make(program, resources, memoryLimit: .max)
+      let got = try plan.run(inputs, observing: []) { (_, _) throws(Refusal) in }
+      for (tensor, reference) in zip(got, expected) {
+        #expect(matches(tensor, reference, tolerance), "\(label): joined steps")
+      }
+      for (tensor, other) in zip(got, first) {
+        #expect(matches(tensor, other, 0), "\(label): joined steps, threads")
+      }
+      first = got
     }
   }
 

@@ -42,9 +42,11 @@ enum qk_tail_kind {
   QK_TAIL_REQUANTIZE, // u8:  clamp(rne(f32(acc + start) * scale)) + zero_point, bounds relative to zero_point
   QK_TAIL_DEQUANTIZE, // f32: clamp(f32(acc + start) * scale + bias), product and sum rounded separately
   QK_TAIL_SUMS,       // s32: acc + start
+  QK_TAIL_ROWS,       // f32: f32(acc - row_zero_point * start) * (row_scale * scale) + bias, each operation rounded
 };
 
-// Per-channel arrays start at the first channel of the panel and are readable up to the panel's width.
+// Per-channel arrays start at the first channel of the panel and are readable up to the panel's width, arrays per row
+// at the first row.
 struct qk_tail {
   enum qk_tail_kind kind;
   bool scales_below_1; // known of all, so that no product exceeds the range of s32
@@ -53,6 +55,8 @@ struct qk_tail {
   const float *bias;
   const float *scale;
   const int32_t *start;
+  const float *row_scale; // with QK_TAIL_ROWS only, as the next
+  const uint8_t *row_zero_point;
 };
 
 // --- Matrix products with indirect rows
@@ -229,15 +233,6 @@ struct qk_u8_binary {
 
 enum qk_float_binary { QK_ADD, QK_SUB, QK_MUL, QK_DIV };
 
-// What turns a row of integer sums into floats: f32(sum - zero_point * column_sum) * (scale * column_scale) + bias, each
-// operation rounded.
-struct qk_row {
-  float scale;
-  uint8_t zero_point;
-  const int32_t *column_sums;
-  const float *column_scale, *bias;
-};
-
 // One implementation per instruction set of functions over n consecutive elements; in and out may be the same.
 struct qk_vector_ops {
   const char *name;
@@ -263,11 +258,11 @@ struct qk_vector_ops {
   // clamp(rne(f32(sum - offset) * multiplier)) with the bounds of `clamp`.
   void (*mean_u8)(size_t n, const int32_t *sums, uint8_t *out, int32_t offset, float multiplier,
                   const struct qk_u8_clamp *clamp);
+  // out = e^(x - the largest of x), within 2 ulp of the rounded difference's power and 0 below e^-87; returns their sum.
+  float (*exponentials)(size_t n, const float *x, float *out);
   void (*softmax)(size_t n, const float *x, float *out);
   // (x - mean) / sqrt(variance + epsilon) * scale + bias; bias may be NULL.
   void (*layer_norm)(size_t n, const float *x, const float *scale, const float *bias, float epsilon, float *out);
-  // `out` may be the memory of `sums`.
-  void (*dequantize_row)(size_t n, const int32_t *sums, float *out, const struct qk_row *row);
 };
 
 const struct qk_vector_ops *const *qk_vector_table(size_t *count);
@@ -301,14 +296,6 @@ struct qk_post {
   uint8_t zero_point;
 };
 
-// Parameters of the input per row (output pixel) of a matrix product.
-struct qk_rows {
-  const float *scales;
-  const uint8_t *zero_points;
-  const int32_t *column_sums;       // of the weights, as qk_pack_weights gives them
-  const float *column_scales, *bias;
-};
-
 struct qk_conv {
   enum qk_dtype dtype;
   enum qk_isa isa;
@@ -326,14 +313,14 @@ struct qk_conv {
   const void *weights;
   const struct qk_post *post; // NULL: the tail's result is the output
   float *range;               // NULL, or where the least and the largest finite f32 result go, 0 included
-  const struct qk_rows *rows; // NULL: all rows have the tail's parameters; the tail's kind is QK_TAIL_SUMS
 };
 
 // How many neighbouring taps to pack as one: the kernel's width if there are few channels per tap, or else 1.
 size_t qk_conv_run_length(enum qk_dtype dtype, size_t kc, size_t kw);
 size_t qk_conv_scratch_bytes(const struct qk_conv *conv);
 // `pad` is the value of input elements outside of the image (the zero point for u8; ignored for f32). The tail's
-// arrays hold groups * packed_n channels (depthwise: channels rounded up to 64).
+// arrays hold groups * packed_n channels (depthwise: channels rounded up to 64), those of QK_TAIL_ROWS one element per
+// output pixel, and its start the sums that qk_pack_weights gives.
 void qk_conv_run(const struct qk_conv *conv, const void *in, void *out, uint8_t pad, const struct qk_tail *tail,
                  struct qk_pool *pool, struct qk_scratch scratch);
 
@@ -393,12 +380,26 @@ void qk_transpose_run(size_t size, size_t batch, size_t channels, size_t pixels,
 void qk_copy_rows(size_t rows, size_t bytes, const void *in, size_t in_stride, void *out, size_t out_stride,
                   const uint8_t *table);
 void qk_f32_softmax_run(enum qk_isa isa, size_t rows, size_t columns, const float *x, float *out, struct qk_pool *pool);
-// Normalises each row; `bias` may be NULL.
-void qk_f32_layer_norm_run(enum qk_isa isa, size_t rows, size_t columns, const float *x, const float *scale,
-                           const float *bias, float epsilon, float *out, struct qk_pool *pool);
-// Quantizes each row by its own range, as section 3 of arithmetic.md says.
-void qk_dynamic_quantize_rows_run(enum qk_isa isa, size_t rows, size_t columns, const float *x, uint8_t *out,
-                                  float *scales, uint8_t *zero_points, struct qk_pool *pool);
+
+// What becomes of `rows` rows of f32, in this order; a stage whose first pointer is NULL is left out. Results may take
+// the place of x or of the addend.
+struct qk_row_chain {
+  size_t rows, columns;
+  const float *x;
+  const float *addend; // x + addend, element by element; the sum goes to `sum` if that is not NULL
+  float *sum;
+  const float *scale, *bias; // normalised; bias may be NULL
+  float epsilon;
+  const struct qk_activation *activation;
+  float *out;         // what the stages above give, or NULL
+  uint8_t *quantized; // quantized, each row by its own range, as section 3 of arithmetic.md says
+  float *scales;
+  uint8_t *zero_points;
+};
+
+size_t qk_row_chain_scratch_bytes(size_t columns);
+void qk_row_chain_run(enum qk_isa isa, const struct qk_row_chain *chain, struct qk_pool *pool,
+                      struct qk_scratch scratch);
 
 #define QK_MAX_AXES 8
 
@@ -427,6 +428,25 @@ struct qk_matmul {
 size_t qk_f32_matmul_scratch_bytes(const struct qk_matmul *matmul);
 void qk_f32_matmul_run(const struct qk_matmul *matmul, const float *a, const float *b, float *out,
                        struct qk_pool *pool, struct qk_scratch scratch);
+
+// Attention: out = softmax(q * k^T * factor + mask) * v for each of `batch` pairs of matrices, of which the offsets are
+// the first elements. Rows of q and of out are runs of neighbours.
+struct qk_attention {
+  enum qk_isa isa;
+  size_t batch, queries, keys;
+  size_t depth, columns; // of a query and a key; of a value
+  float factor;
+  const size_t *q_offsets, *k_offsets, *v_offsets, *mask_offsets, *out_offsets;
+  size_t q_row, out_row;         // elements between rows
+  size_t k_row, k_column;        // elements between keys and between their elements
+  size_t v_row, v_column;
+  size_t mask_row, mask_column;  // elements between queries and between keys: any, and 0 or 1
+};
+
+size_t qk_f32_attention_scratch_bytes(const struct qk_attention *attention);
+// `mask` is NULL where nothing is added to the scores.
+void qk_f32_attention_run(const struct qk_attention *attention, const float *q, const float *k, const float *v,
+                          const float *mask, float *out, struct qk_pool *pool, struct qk_scratch scratch);
 
 #ifdef __cplusplus
 }

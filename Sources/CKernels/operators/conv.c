@@ -44,18 +44,6 @@ size_t qk_conv_scratch_bytes(const struct qk_conv *conv) {
   return layout_of(conv, s.chunk_rows, s.panels * conv->nr).bytes;
 }
 
-// Turns the sums at `out` into floats by the parameters of their rows.
-static void scale_rows(const struct qk_conv *conv, size_t first, size_t rows, size_t first_column, size_t columns,
-                       char *out) {
-  const struct qk_vector_ops *ops = qk_vector_ops(conv->isa);
-  const struct qk_rows *all = conv->rows;
-  for (size_t i = 0; i < rows; i++, out += conv->out_stride) {
-    const struct qk_row row = {all->scales[first + i], all->zero_points[first + i], all->column_sums + first_column,
-                               all->column_scales + first_column, all->bias + first_column};
-    ops->dequantize_row(columns, (const int32_t *)(const void *)out, (float *)(void *)out, &row);
-  }
-}
-
 // The least and the largest result of one thread, on a cache line of their own.
 struct extremes {
   _Alignas(64) float lo;
@@ -272,11 +260,15 @@ static void conv_task(void *context, size_t index, size_t thread) {
   const size_t result_size = staged ? sizeof(float) : c->out_size;
   const char *weights = (const char *)c->weights + (group * s->panels + first_panel) * panel_bytes;
   for (size_t p = first_panel; p < end_panel; p++, weights += panel_bytes) {
-    const struct qk_tail tail = shifted(job->tail, group * c->packed_n + p * c->nr);
+    struct qk_tail tail = shifted(job->tail, group * c->packed_n + p * c->nr);
     const size_t cols = qk_min(c->nr, c->nc - p * c->nr), column = (p - first_panel) * c->nr;
     const void *const *a = pointers;
     for (size_t i = 0; i < rows;) {
       const struct qk_igemm_ukernel *kernel = kernel_for(blocks, rows - i);
+      if (tail.kind == QK_TAIL_ROWS) {
+        tail.row_scale = job->tail.row_scale + first + i;
+        tail.row_zero_point = job->tail.row_zero_point + first + i;
+      }
       kernel->function(qk_min(rows - i, kernel->mr), cols, s->kc, s->taps, a, weights,
                        results + i * stride + column * result_size, stride, &tail);
       a += kernel->mr * s->taps;
@@ -284,7 +276,6 @@ static void conv_task(void *context, size_t index, size_t thread) {
     }
   }
   qk_release_tiles();
-  if (c->rows != NULL) scale_rows(c, first, rows, first_column, columns, out);
   if (c->post != NULL) finish(c, rows, columns, (float *)(void *)results, stride, out, c->out_stride);
   note_range(job, thread, rows, columns, out);
 }

@@ -1,7 +1,4 @@
-#include "../common.h"
-
-// Columns of the widest panel.
-#define MAX_COLUMNS 64
+#include "panel.h"
 
 struct job {
   const struct qk_matmul *matmul;
@@ -25,10 +22,9 @@ static void panel_task(void *context, size_t index, size_t thread) {
   const struct qk_matmul *m = job->matmul;
   const size_t i = index / job->panels, first = index % job->panels * job->nr;
   const size_t columns = qk_min(job->nr, m->columns - first);
-  void *packed = (char *)job->scratch.base + thread * job->scratch.stride;
+  float *packed = (float *)(void *)((char *)job->scratch.base + thread * job->scratch.stride);
   const float *b = job->b + m->b_offsets[i] + first * m->b_column;
-  qk_pack_weights(QK_F32, m->isa, QK_SOURCE_F32, b, columns, 1, 1, m->depth, m->b_column, 0, m->b_row, job->nr, 1.0f,
-                  packed, NULL);
+  qk_pack_panel(b, m->b_row, m->b_column, m->depth, columns, job->nr, packed);
   const float *a = job->a + m->a_offsets[i];
   float *out = job->out + i * m->rows * m->columns + first;
   for (size_t row = 0; row < m->rows;) {
@@ -46,13 +42,9 @@ static void panel_task(void *context, size_t index, size_t thread) {
 
 void qk_f32_matmul_run(const struct qk_matmul *m, const float *a, const float *b, float *out, struct qk_pool *pool,
                        struct qk_scratch scratch) {
-  static const float nothing[MAX_COLUMNS] = {
-#define EIGHT -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f
-      EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT};
-#undef EIGHT
   struct job job = {.matmul = m, .a = a, .b = b, .out = out, .nr = panel_width(m), .scratch = scratch};
   job.panels = qk_ceil_div(m->columns, job.nr);
   job.full = qk_igemm_ukernel(QK_F32, m->isa, job.nr, m->rows);
-  job.tail = (struct qk_tail){.kind = QK_TAIL_F32, .lo = -INFINITY, .hi = INFINITY, .bias = nothing};
+  job.tail = qk_bare_tail();
   qk_pool_run(pool, m->batch * job.panels, &job, panel_task);
 }

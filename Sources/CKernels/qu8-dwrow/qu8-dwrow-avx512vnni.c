@@ -60,6 +60,16 @@ QK_INLINE void store(const __m512i acc[4], const struct tail64 *t, size_t channe
   }
   __m512i sums[4];
   regroup(acc, sums);
+  if (tail->kind == QK_TAIL_DEQUANTIZE && left == 64) {
+    const __m512 lo = _mm512_set1_ps(tail->lo), hi = _mm512_set1_ps(tail->hi);
+    float *to = (float *)(void *)pixel + channel;
+    QK_UNROLL for (size_t j = 0; j < 4; j++) {
+      const __m512 scale = _mm512_loadu_ps(tail->scale + channel + j * 16);
+      const __m512 bias = _mm512_loadu_ps(tail->bias + channel + j * 16);
+      _mm512_storeu_ps(to + j * 16, qk_dequantized16(sums[j], scale, bias, lo, hi));
+    }
+    return;
+  }
   for (size_t j = 0; j * 16 < left; j++) {
     qk_finish16(sums[j], channel + j * 16, qk_mask16(left - j * 16), pixel, tail);
   }

@@ -126,6 +126,7 @@ void qk_qu8_qc8w_igemm_ukernel_32x32__amx(size_t rows, size_t cols, size_t kc, s
       qk_tail16(_mm512_load_si512(sums + i * 32 + j * 16), j * 16, mask, (char *)out + i * out_stride, &constant);
     }
   }
+  qk_finish_rows(rows, cols, out, out_stride, &constant);
 }
 
 #pragma clang attribute pop

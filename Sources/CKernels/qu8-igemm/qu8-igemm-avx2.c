@@ -32,6 +32,7 @@ QK_INLINE void igemm(const size_t MR, size_t rows, size_t cols, size_t kc, size_
     sums[i] = _mm256_permute4x64_epi64(_mm256_hadd_epi32(acc[i][0], acc[i][1]), 0xD8);
   }
   for (size_t i = 0; i < rows; i++) qk_tail8(sums[i], 0, cols, (char *)out + i * out_stride, tail);
+  qk_finish_rows(rows, cols, out, out_stride, tail);
 }
 
 #define QK_DEFINE(MR)                                                                                                  \

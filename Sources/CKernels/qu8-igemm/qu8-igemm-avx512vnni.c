@@ -42,6 +42,49 @@ QK_INLINE void store_bytes(const size_t NV, size_t rows, size_t cols, const __m5
   }
 }
 
+// Turns rows of NV vectors of sums into floats.
+QK_INLINE void store_floats(const size_t NV, size_t rows, size_t cols, const __m512i *sums, char *out,
+                            size_t out_stride, const struct qk_tail *tail) {
+  const __m512 lo = _mm512_set1_ps(tail->lo), hi = _mm512_set1_ps(tail->hi);
+  __m512 scale[4], bias[4];
+  __mmask16 mask[4];
+  QK_UNROLL for (size_t j = 0; j < NV; j++) {
+    scale[j] = _mm512_loadu_ps(tail->scale + j * 16);
+    bias[j] = _mm512_loadu_ps(tail->bias + j * 16);
+    mask[j] = cols > j * 16 ? qk_mask16(cols - j * 16) : 0;
+  }
+  for (size_t i = 0; i < rows; i++, sums += NV, out += out_stride) {
+    QK_UNROLL for (size_t j = 0; j < NV; j++) {
+      _mm512_mask_storeu_ps(out + j * 64, mask[j], qk_dequantized16(sums[j], scale[j], bias[j], lo, hi));
+    }
+  }
+}
+
+// Turns rows of NV vectors of bare sums into floats by parameters per row.
+QK_INLINE void store_rows(const size_t NV, size_t rows, size_t cols, const __m512i *sums, char *out, size_t out_stride,
+                          const struct qk_tail *tail) {
+  __m512i start[4];
+  __m512 scale[4], bias[4];
+  __mmask16 mask[4];
+  QK_UNROLL for (size_t j = 0; j < NV; j++) {
+    start[j] = _mm512_loadu_si512(tail->start + j * 16);
+    scale[j] = _mm512_loadu_ps(tail->scale + j * 16);
+    bias[j] = _mm512_loadu_ps(tail->bias + j * 16);
+    mask[j] = cols > j * 16 ? qk_mask16(cols - j * 16) : 0;
+  }
+  const float *row_scale = tail->row_scale;
+  const uint8_t *row_zero_point = tail->row_zero_point;
+  for (size_t i = 0; i < rows; i++, sums += NV, out += out_stride) {
+    const __m512i zero_point = _mm512_set1_epi32(row_zero_point[i]);
+    const __m512 factor = _mm512_set1_ps(row_scale[i]);
+    QK_UNROLL for (size_t j = 0; j < NV; j++) {
+      const __m512i sum = _mm512_sub_epi32(sums[j], _mm512_mullo_epi32(zero_point, start[j]));
+      const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(factor, scale[j]));
+      _mm512_mask_storeu_ps(out + j * 64, mask[j], _mm512_add_ps(product, bias[j]));
+    }
+  }
+}
+
 // MR rows times NV vectors of 16 columns, 4 steps of depth at a time; NV loads of weights and MR broadcasts of 4
 // bytes feed MR * NV dot products. 6x64, 8x48 and 12x32 hold 24 sums in 32 registers.
 QK_INLINE void igemm(const size_t MR, const size_t NV, size_t rows, size_t cols, size_t kc, size_t taps,
@@ -49,7 +92,7 @@ QK_INLINE void igemm(const size_t MR, const size_t NV, size_t rows, size_t cols,
   const int8_t *b = w;
   __m512i acc[12][4];
   QK_UNROLL for (size_t j = 0; j < NV; j++) {
-    acc[0][j] = _mm512_loadu_si512(tail->start + j * 16);
+    acc[0][j] = tail->kind == QK_TAIL_ROWS ? _mm512_setzero_si512() : _mm512_loadu_si512(tail->start + j * 16);
     QK_UNROLL for (size_t i = 1; i < MR; i++) acc[i][j] = acc[0][j];
   }
   for (size_t t = 0; t < taps; t++, a += MR) {
@@ -75,6 +118,14 @@ QK_INLINE void igemm(const size_t MR, const size_t NV, size_t rows, size_t cols,
   }
   if (tail->kind == QK_TAIL_REQUANTIZE) {
     store_bytes(NV, rows, cols, sums, out, out_stride, tail);
+    return;
+  }
+  if (tail->kind == QK_TAIL_DEQUANTIZE) {
+    store_floats(NV, rows, cols, sums, out, out_stride, tail);
+    return;
+  }
+  if (tail->kind == QK_TAIL_ROWS) {
+    store_rows(NV, rows, cols, sums, out, out_stride, tail);
     return;
   }
   const struct qk_tail copy = *tail; // which stores to the output cannot change

@@ -34,6 +34,7 @@ QK_INLINE void igemm(const size_t MR, const size_t NV, size_t rows, size_t cols,
   for (size_t j = 0; j * 8 < cols; j++) {
     for (size_t i = 0; i < rows; i++) qk_tail8(sums[i][j], j * 8, cols - j * 8, (char *)out + i * out_stride, tail);
   }
+  qk_finish_rows(rows, cols, out, out_stride, tail);
 }
 
 #define QK_DEFINE(MR, NR)                                                                                              \

@@ -62,6 +62,7 @@ QK_INLINE void igemm(const size_t MR, const size_t NV, size_t rows, size_t cols,
       qk_tail4(sums[i][j], j * 4, cols - j * 4, (char *)out + i * out_stride, &constant);
     }
   }
+  qk_finish_rows(rows, cols, out, out_stride, &constant);
 }
 
 #define QK_DEFINE(MR, NR)                                                                                              \

@@ -19,6 +19,7 @@ QK_INLINE void igemm(const size_t MR, size_t rows, size_t cols, size_t kc, size_
   for (size_t i = 0; i < rows; i++) {
     for (size_t j = 0; j < cols; j++) qk_tail1(acc[i][j], j, (char *)out + i * out_stride, tail);
   }
+  qk_finish_rows(rows, cols, out, out_stride, tail);
 }
 
 #define QK_DEFINE(MR)                                                                                                  \

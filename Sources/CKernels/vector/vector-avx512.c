@@ -50,6 +50,15 @@ QK_INLINE __m512i rounded_quotients(__m512 x, __m512 scale, __m512 inverse, __m5
   return _mm512_cvtps_epi32(divide(v, scale, inverse));
 }
 
+// The rounded quotients of 16 numbers by a product, and where that is not certain: it is off by less than 2^-14 below
+// 256, above which bytes saturate, and NaN and what exceeds the integers is not certain either.
+QK_INLINE __mmask16 rounded_products(__m512 x, __m512 inverse, __m512i *rounded) {
+  const __m512 product = _mm512_mul_ps(x, inverse);
+  *rounded = _mm512_cvtps_epi32(product);
+  const __m512 rest = _mm512_abs_ps(_mm512_sub_ps(product, _mm512_cvtepi32_ps(*rounded)));
+  return _mm512_cmp_ps_mask(rest, _mm512_set1_ps(0.5f - 0x1p-14f), _CMP_NLT_UQ);
+}
+
 static void quantize_by_product(size_t n, const float *x, uint8_t *out, float scale, uint8_t zero_point) {
   const __m512 s = _mm512_set1_ps(scale), inverse = _mm512_set1_ps(1.0f / scale);
   const __m512 bound = _mm512_set1_ps(1024.0f * scale);
@@ -58,8 +67,12 @@ static void quantize_by_product(size_t n, const float *x, uint8_t *out, float sc
   size_t i = 0;
   for (; i + 64 <= n; i += 64) {
     __m512i q[4];
+    __mmask16 uncertain = 0;
     QK_UNROLL for (size_t j = 0; j < 4; j++) {
-      q[j] = rounded_quotients(_mm512_loadu_ps(x + i + j * 16), s, inverse, bound);
+      uncertain |= rounded_products(_mm512_loadu_ps(x + i + j * 16), inverse, &q[j]);
+    }
+    if (__builtin_expect(uncertain != 0, 0)) {
+      for (size_t j = 0; j < 4; j++) q[j] = rounded_quotients(_mm512_loadu_ps(x + i + j * 16), s, inverse, bound);
     }
     const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(q[0], q[1]), zero16);
     const __m512i high = _mm512_adds_epi16(_mm512_packs_epi32(q[2], q[3]), zero16);

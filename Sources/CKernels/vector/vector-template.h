@@ -3,98 +3,10 @@
 // QK_VECTOR_TABLE_U8 and QK_VECTOR_QUANTIZE_U8 (for scales from 2^-100 to 2^100) as functions of its own.
 //
 // No operation is contracted and none depends on the vector width, so every instruction set gives the same bytes.
-#include "../common.h"
-
-#include <float.h>
+#include "vector-math.h"
 
 // Elements do not depend on each other, even where a result takes the place of an operand.
 #define QK_EACH(i) _Pragma("clang loop vectorize(assume_safety)") for (size_t i = 0; i < n; i++)
-
-QK_INLINE float hard_sigmoid(float x, float a, float b) {
-  const float product = a * x;
-  return qk_clamp(product + b, 0.0f, 1.0f);
-}
-
-// e^x: 2^n * e^r with |r| <= ln(2)/2 and a polynomial of degree 6; within 2 ulp, 0 below -103.97, infinity above 88.72.
-QK_INLINE float fast_exp(float x) {
-  const float c = qk_clamp(x, -104.0f, 89.0f);
-  union {
-    float f;
-    int32_t i;
-  } u = {.f = c * 1.44269504f + 12582912.0f};
-  const int32_t n = u.i - 0x4B400000;
-  const float fn = u.f - 12582912.0f;
-  const float r = (c - fn * 0.693359375f) - fn * -2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
-  const int32_t half = n >> 1;
-  union {
-    uint32_t i;
-    float f;
-  } s0 = {.i = (uint32_t)(half + 127) << 23}, s1 = {.i = (uint32_t)(n - half + 127) << 23};
-  const float result = p * s0.f * s1.f;
-  return x != x ? x : result;
-}
-
-// Section 8.2 of arithmetic.md.
-QK_INLINE double exact_exp(double x) {
-  const double c = x > 709.782712893384 ? 709.782712893384 : x >= -745.2 ? x : -745.2;
-  const double shifted = c * 1.4426950408889634 + 6755399441055744.0;
-  const double k = shifted - 6755399441055744.0;
-  const double r = (c - k * 0x1.62e42feep-1) - k * 0x1.a39ef35793c76p-33;
-  double p = 1.0;
-  for (int n = 13; n >= 1; n--) p = 1.0 + r / (double)n * p;
-  const int64_t e = (int64_t)k, half = e >> 1;
-  union {
-    uint64_t i;
-    double f;
-  } s0 = {.i = (uint64_t)(half + 1023) << 52}, s1 = {.i = (uint64_t)(e - half + 1023) << 52};
-  const double result = p * s0.f * s1.f;
-  return x != x ? x : x > 709.782712893384 ? HUGE_VAL : x < -745.2 ? 0.0 : result;
-}
-
-// erf(x): an odd polynomial of degree 13 below 1, otherwise 1 - p(t) e^(-x^2) with t = 1 / (1 + |x| / 2) and degree 5;
-// both are least-squares fits at Chebyshev nodes, within 2e-7.
-QK_INLINE float fast_erf(float x) {
-  const float m = fabsf(x), a = m > 4.0f ? 4.0f : m, z = a * a;
-  float small = 7.88252946222201e-05f;
-  small = small * z + -0.0008018894586712122f;
-  small = small * z + 0.0051893205381929874f;
-  small = small * z + -0.026854336261749268f;
-  small = small * z + 0.11283598095178604f;
-  small = small * z + -0.3761262595653534f;
-  small = small * z + 1.1283791065216064f;
-  const float t = 1.0f / (1.0f + 0.5f * a);
-  float p = -0.21795783936977386f;
-  p = p * t + 0.6023766994476318f;
-  p = p * t + -0.028112327679991722f;
-  p = p * t + 0.3777068257331848f;
-  p = p * t + 0.2646728754043579f;
-  p = p * t + 0.0013091788860037923f;
-  const float result = a < 1.0f ? small * a : 1.0f - p * fast_exp(-z);
-  return x != x ? x : copysignf(result, x);
-}
-
-// tanh(x): its series up to x^9 below 1/4, otherwise from e^(-2|x|).
-QK_INLINE float fast_tanh(float x) {
-  const float a = fabsf(x), z = x * x, e = fast_exp(-2.0f * a);
-  float p = 62.0f / 2835.0f;
-  p = p * z + -17.0f / 315.0f;
-  p = p * z + 2.0f / 15.0f;
-  p = p * z + -1.0f / 3.0f;
-  const float small = x + x * z * p, large = copysignf((1.0f - e) / (1.0f + e), x);
-  return a < 0.25f ? small : x != x ? x : large;
-}
-
-QK_INLINE float gelu_tanh(float x) {
-  const float inner = 0.7978845608028654f * (x + 0.044715f * (x * x * x));
-  return x / (1.0f + fast_exp(-2.0f * inner));
-}
 
 static void activate(size_t n, const float *x, float *out, const struct qk_activation *activation) {
   const float a = activation->a, b = activation->b;
@@ -132,7 +44,7 @@ static void activate(size_t n, const float *x, float *out, const struct qk_activ
     }
     break;
   case QK_GELU:
-    QK_EACH(i) out[i] = 0.5f * x[i] * (1.0f + fast_erf(x[i] * 0.7071067811865476f));
+    QK_EACH(i) out[i] = gelu(x[i]);
     break;
   case QK_GELU_TANH:
     QK_EACH(i) out[i] = gelu_tanh(x[i]);
@@ -169,29 +81,38 @@ static void dequantize_u8(size_t n, const uint8_t *x, float *out, float scale, u
   QK_EACH(i) out[i] = (float)((int32_t)x[i] - zero_point) * scale;
 }
 
-static void range(size_t n, const float *x, float *lo, float *hi) {
-  float least[64], most[64];
-  for (size_t j = 0; j < 64; j++) {
-    least[j] = *lo;
-    most[j] = *hi;
-  }
+// Lowers *least and raises *most by those that are numbers and, if `bounded`, finite.
+QK_INLINE void widen(lanes v, bool bounded, lanes *least, lanes *most) {
+  if (bounded) v = __builtin_elementwise_abs(v) <= FLT_MAX ? v : 0.0f;
+  *least = lesser(v, *least);
+  *most = greater(v, *most);
+}
+
+QK_INLINE void range_of(size_t n, const float *x, bool bounded, float *lo, float *hi) {
+  lanes least[4] = {*lo, *lo, *lo, *lo}, most[4] = {*hi, *hi, *hi, *hi};
   size_t i = 0;
   for (; i + 64 <= n; i += 64) {
-    for (size_t j = 0; j < 64; j++) {
-      const float v = fabsf(x[i + j]) <= FLT_MAX ? x[i + j] : 0.0f;
-      least[j] = v < least[j] ? v : least[j];
-      most[j] = v > most[j] ? v : most[j];
-    }
+    QK_UNROLL for (size_t j = 0; j < 4; j++) widen(load_lanes(x + i + j * 16), bounded, &least[j], &most[j]);
   }
-  for (; i < n; i++) {
-    const float v = fabsf(x[i]) <= FLT_MAX ? x[i] : 0.0f;
-    least[0] = v < least[0] ? v : least[0];
-    most[0] = v > most[0] ? v : most[0];
+  for (; i + 16 <= n; i += 16) widen(load_lanes(x + i), bounded, &least[0], &most[0]);
+  if (i < n) widen(load_last_lanes(x + i, n - i, 0.0f), bounded, &least[0], &most[0]);
+  lanes low = lesser(lesser(least[0], least[1]), lesser(least[2], least[3]));
+  lanes high = greater(greater(most[0], most[1]), greater(most[2], most[3]));
+  QK_FOLD(low, lesser)
+  QK_FOLD(high, greater)
+  *lo = low[0];
+  *hi = high[0];
+}
+
+static void range(size_t n, const float *x, float *lo, float *hi) {
+  float least = *lo, most = *hi;
+  range_of(n, x, false, &least, &most);
+  if (least < -FLT_MAX || most > FLT_MAX) {
+    range_of(n, x, true, lo, hi);
+    return;
   }
-  for (size_t j = 0; j < 64; j++) {
-    *lo = least[j] < *lo ? least[j] : *lo;
-    *hi = most[j] > *hi ? most[j] : *hi;
-  }
+  *lo = least;
+  *hi = most;
 }
 
 static void binary_u8(size_t n, const uint8_t *a, const uint8_t *b, uint8_t *out, const struct qk_u8_binary *params) {
@@ -299,67 +220,68 @@ static void mean_u8(size_t n, const int32_t *sums, uint8_t *out, int32_t offset,
   }
 }
 
-// NaN once there is one.
-QK_INLINE float larger(float a, float b) { return a < b || b != b ? b : a; }
-
-// Joins 16 interleaved parts of a sum from the first to the last.
-QK_INLINE float join(const float *parts) {
-  float sum = 0.0f;
-  for (size_t j = 0; j < 16; j++) sum += parts[j];
-  return sum;
-}
-
 // The sum, taken in 16 interleaved parts.
 QK_INLINE float interleaved_sum(size_t n, const float *x) {
-  float parts[16] = {0};
+  lanes parts = 0.0f;
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) parts += load_lanes(x + i);
+  if (i < n) parts += load_last_lanes(x + i, n - i, 0.0f);
+  return join(parts);
+}
+
+// The largest element that is a number, or -infinity.
+QK_INLINE float largest(size_t n, const float *x) {
+  lanes most[4] = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
+  size_t i = 0;
+  for (; i + 64 <= n; i += 64) {
+    QK_UNROLL for (size_t j = 0; j < 4; j++) most[j] = greater(load_lanes(x + i + j * 16), most[j]);
+  }
+  for (; i + 16 <= n; i += 16) most[0] = greater(load_lanes(x + i), most[0]);
+  if (i < n) most[0] = greater(load_last_lanes(x + i, n - i, -INFINITY), most[0]);
+  lanes result = greater(greater(most[0], most[1]), greater(most[2], most[3]));
+  QK_FOLD(result, greater)
+  return result[0];
+}
+
+static float exponentials(size_t n, const float *x, float *out) {
+  const float most = largest(n, x);
+  lanes parts = 0.0f;
   size_t i = 0;
   for (; i + 16 <= n; i += 16) {
-    for (size_t j = 0; j < 16; j++) parts[j] += x[i + j];
+    const lanes v = fast_exp_below_0(load_lanes(x + i) - most);
+    parts += v;
+    memcpy(out + i, &v, sizeof v);
   }
-  for (; i < n; i++) parts[i % 16] += x[i];
+  if (i < n) {
+    const lanes v = fast_exp_below_0(load_last_lanes(x + i, n - i, -INFINITY) - most);
+    parts += v;
+    memcpy(out + i, &v, (n - i) * sizeof(float));
+  }
   return join(parts);
 }
 
 static void softmax(size_t n, const float *x, float *out) {
-  float parts[16];
-  for (size_t j = 0; j < 16; j++) parts[j] = -INFINITY;
-  size_t i = 0;
-  for (; i + 16 <= n; i += 16) {
-    for (size_t j = 0; j < 16; j++) parts[j] = larger(parts[j], x[i + j]);
-  }
-  for (; i < n; i++) parts[0] = larger(parts[0], x[i]);
-  for (size_t j = 1; j < 16; j++) parts[0] = larger(parts[0], parts[j]);
-  const float most = parts[0];
-  QK_EACH(k) out[k] = fast_exp(x[k] - most);
-  const float sum = interleaved_sum(n, out);
-  for (size_t j = 0; j < n; j++) out[j] /= sum;
+  const float factor = 1.0f / exponentials(n, x, out);
+  for (size_t j = 0; j < n; j++) out[j] *= factor;
 }
 
 static void layer_norm(size_t n, const float *x, const float *scale, const float *bias, float epsilon, float *out) {
   const float mean = interleaved_sum(n, x) / (float)n;
-  float squares[16] = {0};
+  lanes squares = 0.0f;
   size_t i = 0;
   for (; i + 16 <= n; i += 16) {
-    for (size_t j = 0; j < 16; j++) {
-      const float d = x[i + j] - mean;
-      squares[j] += d * d;
-    }
+    const lanes d = load_lanes(x + i) - mean;
+    squares += d * d;
   }
-  for (; i < n; i++) squares[i % 16] += (x[i] - mean) * (x[i] - mean);
+  if (i < n) {
+    const lanes d = load_last_lanes(x + i, n - i, mean) - mean;
+    squares += d * d;
+  }
   const float factor = 1.0f / sqrtf(join(squares) / (float)n + epsilon);
   if (bias == NULL) {
-    for (i = 0; i < n; i++) out[i] = (x[i] - mean) * factor * scale[i];
+    QK_EACH(k) out[k] = (x[k] - mean) * factor * scale[k];
   } else {
-    for (i = 0; i < n; i++) out[i] = (x[i] - mean) * factor * scale[i] + bias[i];
-  }
-}
-
-static void dequantize_row(size_t n, const int32_t *sums, float *out, const struct qk_row *row) {
-  const uint32_t zero_point = row->zero_point;
-  for (size_t i = 0; i < n; i++) {
-    const int32_t sum = (int32_t)((uint32_t)sums[i] - zero_point * (uint32_t)row->column_sums[i]);
-    const float product = (float)sum * (row->scale * row->column_scale[i]);
-    out[i] = product + row->bias[i];
+    QK_EACH(k) out[k] = (x[k] - mean) * factor * scale[k] + bias[k];
   }
 }
 
@@ -382,7 +304,7 @@ const struct qk_vector_ops QK_VECTOR_TABLE = {
     .accumulate_u8 = accumulate_u8,
     .scale_f32 = scale_f32,
     .mean_u8 = mean_u8,
+    .exponentials = exponentials,
     .softmax = softmax,
     .layer_norm = layer_norm,
-    .dequantize_row = dequantize_row,
 };

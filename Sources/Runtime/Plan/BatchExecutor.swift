@@ -133,7 +133,12 @@ package final class BatchExecutor: Executor, @unchecked Sendable {
 
   private func wholePlan() throws(Refusal) -> any Executor {
     if let whole { return whole }
-    let made = try PlanExecutor.make(program, resources, memoryLimit: memoryLimit)
+    let made = try PlanExecutor.make(
+      program,
+      resources,
+      memoryLimit: memoryLimit,
+      isObservable: true
+    )
     whole = made
     return made
   }
@@ -153,9 +158,11 @@ package final class BatchExecutor: Executor, @unchecked Sendable {
     let count = samples / (partSamples * lanes.count) * lanes.count
     let outcomes = Mutex([Result<[Tensor], Refusal>?](repeating: nil, count: count))
     resources.context.forEach(count) { [self] index, thread in
+      // With fewer samples than threads each sample has a lane.
+      let lane = count == lanes.count ? index : thread
       let first = index * partSamples
       let outcome = Result { () throws(Refusal) in
-        try lanes[thread].run(samples(first..<first + partSamples, of: inputs))
+        try lanes[lane].run(samples(first..<first + partSamples, of: inputs))
       }
       outcomes.withLock { $0[index] = outcome }
     }

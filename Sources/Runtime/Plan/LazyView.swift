@@ -11,12 +11,36 @@ struct LazyView {
   var strides: [Int]
   /// Element of the source that comes first.
   var offset = 0
+
+  /// The same elements in the same order under another shape; nil where no strides can say that.
+  func reshaped(to shape: [Int]) -> LazyView? {
+    guard !shape.contains(0), !extents.contains(0) else { return nil }
+    // Runs of elements whose distance is the same all along, innermost first.
+    var runs: [(count: Int, stride: Int)] = []
+    for (extent, stride) in zip(extents, strides).reversed() where extent != 1 {
+      if let last = runs.last, last.count * last.stride == stride {
+        runs[runs.count - 1].count *= extent
+      } else {
+        runs.append((extent, stride))
+      }
+    }
+    var result = self
+    result.extents = shape
+    result.strides = [Int](repeating: 0, count: shape.count)
+    for axis in shape.indices.reversed() where shape[axis] != 1 {
+      guard let run = runs.first, run.count % shape[axis] == 0 else { return nil }
+      result.strides[axis] = run.stride
+      runs[0] = (run.count / shape[axis], run.stride * shape[axis])
+      if runs[0].count == 1 { runs.removeFirst() }
+    }
+    return runs.isEmpty ? result : nil
+  }
 }
 
 extension PlanBuilder {
-  /// The value as a view: of what it views, or of itself.
+  /// The value as a view: of what it views, or of itself, in whichever layout it lies.
   mutating func view(_ id: ValueID) throws(Refusal) -> LazyView {
-    if let view = views[id] { return view }
+    if let view = pendingView(id) ?? views[id] { return view }
     let slot = try read(id, .plain)
     return LazyView(source: slot, extents: shape(id), strides: Mover.strides(shape(id)))
   }

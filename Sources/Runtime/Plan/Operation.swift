@@ -14,6 +14,8 @@ struct Operation {
   var reusableOperand: Int?
   /// Scratch per thread.
   var scratchBytes = 0
+  /// Other steps that it computes.
+  var joinedSteps: [Int] = []
   let body: (PlanRun) throws(Refusal) -> Void
 }
 

@@ -78,15 +78,47 @@ extension PlanBuilder {
     return try addGlobal(isMax: op.kind == .max, x, y)
   }
 
-  /// A mean or maximum over exactly the spatial axes.
+  /// A mean or maximum over exactly the spatial axes, or over neighbouring axes that others follow.
   mutating func addReduce(_ op: Reduce, _ step: Step) throws(Refusal) -> Bool {
     guard let x = step.inputs[0], let y = step.outputs.first, step.inputs.count == 1,
       op.kind == .mean || op.kind == .max, let axes = op.axes
     else { return false }
     let rank = self.shape(x).count
     let wrapped = Set(axes.map { $0 < 0 ? $0 + rank : $0 })
-    guard rank > 2, wrapped == Set(2..<rank) else { return false }
+    guard rank > 2, wrapped == Set(2..<rank) else {
+      return try addReduceOver(wrapped, isMax: op.kind == .max, x, y)
+    }
     return try addGlobal(isMax: op.kind == .max, x, y)
+  }
+
+  /// One window over `axes`; the axes behind them are its channels.
+  private mutating func addReduceOver(
+    _ axes: Set<Int>,
+    isMax: Bool,
+    _ x: ValueID,
+    _ y: ValueID
+  ) throws(Refusal) -> Bool {
+    let dims = self.shape(x)
+    guard let first = axes.min(), let last = axes.max(), first >= 0, last < dims.count - 1,
+      axes.count == last - first + 1, dtype(x) == .float32, dims.allSatisfy({ $0 > 0 })
+    else { return false }
+    var shape = PoolingShape()
+    shape.batch = dims[..<first].reduce(1, *)
+    shape.inputWidth = dims[first...last].reduce(1, *)
+    shape.kernelWidth = shape.inputWidth
+    shape.channels = dims[(last + 1)...].reduce(1, *)
+    let source = try read(x, .plain)
+    let target = write(y, .plain)
+    let window = shape
+    add("f32 \(isMax ? "max" : "mean") over axes", reads: [source], writes: [target]) {
+      (run) throws(Refusal) in
+      if isMax {
+        PoolingKernel.max(window, run[source], run[target], in: run.context)
+      } else {
+        PoolingKernel.average(window, run[source], run[target], in: run.context)
+      }
+    }
+    return true
   }
 
   private mutating func addGlobal(isMax: Bool, _ x: ValueID, _ y: ValueID) throws(Refusal) -> Bool {

@@ -41,6 +41,10 @@ extension PlanBuilder {
   /// The same bytes under another shape.
   mutating func addRelabel(_ table: [UInt8]?, _ step: Step) throws(Refusal) -> Bool {
     guard let x = step.inputs[0], let y = step.outputs.first, step.outputs.count == 1 else { return false }
+    if table == nil, let view = pendingView(x)?.reshaped(to: shape(y)) {
+      setView(view, of: y)
+      return true
+    }
     let source = try read(x, .plain)
     let target = write(y, .plain)
     guard self[source].byteCount == self[target].byteCount else { return false }
@@ -81,7 +85,6 @@ extension PlanBuilder {
     case .leakyRelu(let op): return try addActivation(.leakyRelu(alpha: op.alpha), step)
     case .binary(let op): return try addFloatBinary(op, step)
     case .softmax(let op): return try addSoftmax(op, step)
-    case .layerNorm(let op): return try addLayerNorm(op, step)
     case .gelu(let op): return try addActivation(.gelu(isTanh: op.isTanh), step)
     case .transpose(let op): return try addTranspose(op, step)
     case .split(let op): return try addSplit(op, step)
@@ -93,7 +96,8 @@ extension PlanBuilder {
       let axis = op.axis < 0 ? op.axis + shape(y).count : op.axis
       return try addConcat(axis: axis, tables: [], step)
     case .reshape, .flatten, .squeeze, .unsqueeze: return try addRelabel(nil, step)
-    case .convTranspose, .argMax, .compare, .where, .prelu, .cast, .pad, .shape, .constantOfShape, .range,
+    case .convTranspose, .layerNorm, .argMax, .compare, .where, .prelu, .cast, .pad, .shape, .constantOfShape,
+      .range,
       .resize, .quantizeLinear, .dequantizeLinear,
       .dequantizeBias, .dequantizeBlocks, .dynamicQuantize:
       return false

@@ -22,11 +22,20 @@ struct PlanBuilder {
   /// Where operations that can find the range of their result on the way leave it.
   var ranges: [SlotID: ResultRange] = [:]
   private var step = 0
+  /// Whether one operation may compute several steps, which leaves values in between without a slot.
+  let joinsSteps: Bool
+  private let uses: StepUses
+  /// Steps that the operation of another one computes.
+  private var joined: Set<Int> = []
+  /// By the step whose turn it is when all operands are there.
+  private var attentions: [Int: AttentionMatch] = [:]
 
-  init(_ program: Program, _ resources: PlanResources, memoryLimit: Int) {
+  init(_ program: Program, _ resources: PlanResources, memoryLimit: Int, joinsSteps: Bool) {
     self.program = program
     self.resources = resources
     self.memoryLimit = memoryLimit
+    self.joinsSteps = joinsSteps
+    uses = StepUses(program)
     constants = ConstantValues(program, memoryLimit: memoryLimit)
   }
 
@@ -38,15 +47,34 @@ struct PlanBuilder {
       guard step.outputs.allSatisfy({ program.graph[$0].type.elementCount != nil }) else { return false }
     }
     for id in program.inputs { _ = write(id, .plain) }
-    for (index, step) in program.steps.enumerated() where !step.isConstant {
+    for (index, step) in program.steps.enumerated() where !step.isConstant && !joined.contains(index) {
       self.step = index
       do {
-        guard try !addKernel(for: step) else { continue }
+        if try addJoined(index) { continue }
+        if try addKernel(for: step) { continue }
         try addReference(step)
       } catch { throw step.nodes.first.map { error.at(program.graph.label(of: $0)) } ?? error }
     }
     step = program.steps.count
     for id in program.outputs where !constants.isConstant(id) { _ = try read(id, .plain) }
+    return true
+  }
+
+  /// Adds the operation for a step and those after it that it is joined with, if there is one, or leaves it to a later
+  /// step.
+  private mutating func addJoined(_ index: Int) throws(Refusal) -> Bool {
+    if let match = attentions[index] {
+      try addAttention(match)
+      return true
+    }
+    if joinsSteps, let match = AttentionMatch(from: index, in: program, uses, constants) {
+      attentions[match.last] = match
+      joined.formUnion(match.steps.filter { $0 != match.last })
+      return true
+    }
+    let chain = RowChain(from: index, isLong: joinsSteps, in: program, uses, constants)
+    guard let chain, try addRows(chain) else { return false }
+    joined.formUnion(chain.steps)
     return true
   }
 
@@ -67,8 +95,7 @@ struct PlanBuilder {
     case .passThrough(let kind): try addPassThrough(kind, step)
     case .quantize(let stub): try addQuantize(stub, step)
     case .dequantize(let stub): try addDequantize(stub, step)
-    case .dynamicQuantize(let perRow):
-      try perRow ? addDynamicQuantizeRows(step) : addDynamicQuantize(step)
+    case .dynamicQuantize(let perRow): try perRow ? false : addDynamicQuantize(step)
     case .float(let op): try addFloat(op, step)
     case .integerConvTranspose: false
     }
@@ -97,6 +124,16 @@ struct PlanBuilder {
   subscript(_ slot: SlotID) -> Slot { slots[slot.index] }
 
   mutating func setView(_ view: LazyView, of id: ValueID) { views[id] = view }
+
+  /// The view of a value whose elements lie nowhere in plain order yet: of another value, or of its slot channels-last.
+  func pendingView(_ id: ValueID) -> LazyView? {
+    guard let slots = table[id] else { return views[id] }
+    guard slots[.plain] == nil, let slot = slots[.channelsLast] else { return nil }
+    let dims = shape(id)
+    let channels = dims[1]
+    let strides = Mover.strides([dims[0]] + dims.dropFirst(2) + [channels])
+    return LazyView(source: slot, extents: dims, strides: [strides[0], 1] + strides.dropFirst().dropLast())
+  }
 
   /// The slot of a value in a layout, converted if need be.
   mutating func read(_ id: ValueID, _ wanted: Layout) throws(Refusal) -> SlotID {
@@ -177,6 +214,7 @@ struct PlanBuilder {
     writes: [SlotID],
     reusing reusableOperand: Int? = nil,
     scratch: Int = 0,
+    joining steps: [Int] = [],
     _ body: @escaping (PlanRun) throws(Refusal) -> Void
   ) {
     operations.append(
@@ -187,6 +225,7 @@ struct PlanBuilder {
         writes: writes,
         reusableOperand: reusableOperand,
         scratchBytes: scratch,
+        joinedSteps: steps.filter { $0 != step },
         body: body
       )
     )

@@ -34,13 +34,19 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
 
   /// The executor of a program: a plan, or the reference executor where shapes are known only at run time.
   ///
+  /// - Parameters:
+  ///   - program: What to run.
+  ///   - resources: Threads and packed weights.
+  ///   - memoryLimit: Most bytes of activations.
+  ///   - isObservable: Whether every value of the steps can be shown; otherwise one operation may compute several steps.
   /// - Throws: A refusal when a constant breaks a rule or memory runs out.
   package static func make(
     _ program: Program,
     _ resources: PlanResources,
-    memoryLimit: Int
+    memoryLimit: Int,
+    isObservable: Bool = false
   ) throws(Refusal) -> any Executor {
-    var builder = PlanBuilder(program, resources, memoryLimit: memoryLimit)
+    var builder = PlanBuilder(program, resources, memoryLimit: memoryLimit, joinsSteps: !isObservable)
     guard try builder.build() else { return try ReferenceExecutor(program, memoryLimit: memoryLimit) }
     return try PlanExecutor(program, builder, memoryLimit: memoryLimit)
   }
@@ -179,6 +185,8 @@ extension PlanExecutor {
     /// Index of the step in the program.
     let step: Int
     let name: String
+    /// Other steps that the call computes.
+    let joinedSteps: [Int]
     /// The least of the runs.
     var milliseconds: Double
   }
@@ -187,7 +195,9 @@ extension PlanExecutor {
     for (slot, tensor) in zip(self.inputs, inputs) {
       unsafe tensor.bytes.withUnsafeBytes { unsafe run[slot].write($0) }
     }
-    var timings = operations.map { Timing(step: $0.step, name: $0.name, milliseconds: .infinity) }
+    var timings = operations.map {
+      Timing(step: $0.step, name: $0.name, joinedSteps: $0.joinedSteps, milliseconds: .infinity)
+    }
     let clock = ContinuousClock()
     for _ in 0..<runs {
       for (index, operation) in operations.enumerated() {
