@@ -142,8 +142,10 @@ package final class BatchExecutor: Executor, @unchecked Sendable {
     let outcomes = Mutex([Result<[Tensor], Refusal>?](repeating: nil, count: count))
     resources.context.forEach(count) { [self] index, thread in
       let first = index * partSamples
+      // With more threads than samples there is a lane for each part.
+      let lane = count == lanes.count ? index : thread
       let outcome = Result { () throws(Refusal) in
-        try lanes[thread].run(samples(first..<first + partSamples, of: inputs))
+        try lanes[lane].run(samples(first..<first + partSamples, of: inputs))
       }
       outcomes.withLock { $0[index] = outcome }
     }
