@@ -31,8 +31,8 @@ import Testing
     }
   }
 
-  @Test("an operator that is kept stays float; with calibrated ranges the state stays dynamic")
-  func choices() throws {
+  @Test("an operator that is kept stays float, its input product and its state")
+  func kept() throws {
     try withTemporaryFolder { folder in
       try Tool.succeed([Self.model, "a.qmodel", "--int8", "--keep-float", "/lstm/LSTM"], in: folder)
       let report = try Tool.succeed(["inspect", "a.qmodel", "--json"], in: folder).object()

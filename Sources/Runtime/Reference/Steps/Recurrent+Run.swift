@@ -7,10 +7,6 @@ extension DynamicRecurrence {
     // The operator's numbers of operands: the matrix is the second one.
     let inputs = operands.prefix(1) + [nil] + operands.dropFirst(1)
     let e = Evaluation(inputs: Array(inputs), types: [])
-    let product = StateProduct(weights, scales: weightScales)
-    switch cell {
-    case .lstm(let op): return try op.run(e, product)
-    case .gru(let op): return try op.run(e, product)
-    }
+    return try cell.run(e, StateProduct(weights, scales: weightScales))
   }
 }
