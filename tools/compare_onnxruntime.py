@@ -15,7 +15,8 @@ def seeded_inputs(session, seed=20260101):
     rng = np.random.default_rng(seed)
     feeds = {}
     for value in session.get_inputs():
-        shape = [d if isinstance(d, int) else 1 for d in value.shape]
+        # A batch of 1; other symbolic extents are lengths.
+        shape = [d if isinstance(d, int) else 1 if axis == 0 else 16 for axis, d in enumerate(value.shape)]
         if "int" in value.type:
             feeds[value.name] = rng.integers(0, 100, shape).astype(np.int64)
         else:

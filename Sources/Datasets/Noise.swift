@@ -3,7 +3,7 @@ package import GraphIR
 
 /// Seeded tensors without meaning.
 package enum Noise {
-  /// Integers are below this.
+  /// Integers that pick from no table are below this.
   private static let integerBound: UInt64 = 16
 
   /// Extent of a symbolic dimension of inputs that are made up, but the batch and the sides of images.
@@ -31,15 +31,22 @@ package enum Noise {
 
   /// A tensor of standard normal floats, integers below 16, or truth values; the same for the same seed.
   ///
+  /// - Parameter rows: Another bound of the integers.
   /// - Throws: A refusal when there are too many elements (D10), or the type has no arithmetic (D9).
-  package static func tensor(_ dtype: DType, _ shape: [Int], seed: UInt64) throws(Refusal) -> Tensor {
+  package static func tensor(
+    _ dtype: DType,
+    _ shape: [Int],
+    below rows: Int? = nil,
+    seed: UInt64
+  ) throws(Refusal) -> Tensor {
     var random = SplitMix64(seed: seed)
-    return try tensor(dtype, shape, &random)
+    return try tensor(dtype, shape, below: rows, &random)
   }
 
   static func tensor(
     _ dtype: DType,
     _ shape: [Int],
+    below rows: Int? = nil,
     _ random: inout SplitMix64
   ) throws(Refusal) -> Tensor {
     guard let count = Checked.product(shape), count <= Limits.standard.elements else {
@@ -55,7 +62,8 @@ package enum Noise {
       if dtype == .bool {
         return try .make(dtype, shape, (0..<count).map { _ in UInt8(random.next() >> 63) })
       }
-      let values = (0..<count).map { _ in Int32(random.next() % integerBound) }
+      let bound = rows.map { UInt64(min(max($0, 1), Int(Int32.max))) } ?? integerBound
+      let values = (0..<count).map { _ in Int32(random.next() % bound) }
       return try Tensor.make(.int32, shape, values).converted(to: dtype)
     }
     let values = (0..<count).map { _ in

@@ -61,7 +61,8 @@ package enum ShapeArithmetic {
     case .compare(let op): return pairwise(operands, type) { compare(op.kind, $0, $1) }
     case .where: return select(operands, type)
     case .unary(let op): return first?.map { unary(op.kind, $0) }
-    case .conv, .convTranspose, .gemm, .matMul, .batchNorm, .layerNorm, .maxPool, .averagePool, .globalPool,
+    case .conv, .convTranspose, .gemm, .matMul, .lstm, .gru, .batchNorm, .layerNorm, .maxPool, .averagePool,
+      .globalPool,
       .argMax, .clip, .hardSigmoid, .leakyRelu, .gelu, .prelu, .softmax, .split, .pad, .resize,
       .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize:
       return nil

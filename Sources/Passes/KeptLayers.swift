@@ -7,7 +7,7 @@ package enum FloatFormat: String, Hashable, Sendable {
   case float16 = "f16"
 }
 
-/// A weight that int8 conversion stores in 8 bits, with the linear nodes that multiply by it.
+/// A weight that int8 conversion stores in 8 bits, with the linear or recurrent nodes that multiply by it.
 package struct QuantizableLayer: Sendable {
   /// In the order of the graph; several where the weight is shared.
   package let nodes: [NodeID]
@@ -26,27 +26,36 @@ package struct QuantizableLayer: Sendable {
     var positions: [ValueID: Int] = [:]
     var result: [QuantizableLayer] = []
     for id in graph.order {
-      guard let linear = LinearNode(graph, id), !linear.staysFloat(options),
-        linear.integerObstacle(graph, isDynamic: options.activations == .dynamic) == nil
-      else { continue }
-      if let position = positions[linear.weight] {
-        result[position] = QuantizableLayer(graph, result[position].nodes + [id], linear)
+      guard let weight = weight(of: id, in: graph, options) else { continue }
+      if let position = positions[weight] {
+        result[position] = QuantizableLayer(graph, result[position].nodes + [id], weight)
       } else {
-        positions[linear.weight] = result.count
-        result.append(QuantizableLayer(graph, [id], linear))
+        positions[weight] = result.count
+        result.append(QuantizableLayer(graph, [id], weight))
       }
     }
     return result
   }
 
-  private init(_ graph: Graph, _ nodes: [NodeID], _ linear: LinearNode) {
+  /// The weight of a node that is quantized; nil for other nodes.
+  private static func weight(of id: NodeID, in graph: Graph, _ options: PassOptions) -> ValueID? {
+    if let recurrent = RecurrentNode(graph, id) {
+      return recurrent.constantWeight(graph) == nil ? nil : recurrent.weight
+    }
+    guard let linear = LinearNode(graph, id), !linear.staysFloat(options),
+      linear.integerObstacle(graph, isDynamic: options.activations == .dynamic) == nil
+    else { return nil }
+    return linear.weight
+  }
+
+  private init(_ graph: Graph, _ nodes: [NodeID], _ weight: ValueID) {
     let first = graph[nodes[0]]
     self.nodes = nodes
     name = graph[first.outputs[0]].name
     nodeName = first.name
     op = first.op.name
-    weightName = graph[linear.weight].name
-    weights = linear.weightShape.reduce(1, *)
+    weightName = graph[weight].name
+    weights = graph[weight].type.elementCount ?? 0
   }
 }
 
@@ -56,8 +65,9 @@ extension QuantizationTargets {
     var result: [NodeID] = []
     var seen: Set<NodeID> = []
     for id in chosen {
-      let linear = LinearNode(graph, id).flatMap { $0.constantWeight(graph) == nil ? nil : $0 }
-      let partners = linear.map { graph.users(of: $0.weight) } ?? []
+      let linear = LinearNode(graph, id).flatMap { $0.constantWeight(graph) == nil ? nil : $0.weight }
+      let recurrent = RecurrentNode(graph, id).flatMap { $0.constantWeight(graph) == nil ? nil : $0.weight }
+      let partners = (linear ?? recurrent).map { graph.users(of: $0) } ?? []
       for node in [id] + partners where seen.insert(node).inserted { result.append(node) }
     }
     return result

@@ -24,7 +24,7 @@ public enum PassList {
     .insertDynamicQuant,
     .quantizeWeights,
     .quantizeBias,
-    .quantizeTables,
+    .quantizeRecurrences, .quantizeTables,
     .quantizeBlocks,
     .roundWeights,
     .correctBias,

@@ -86,11 +86,13 @@ public enum Pipelines {
         .once(.quantizeTables),
         .once(.convertToFp16),  // last: for what stayed f32
       ])
-    case (.int8, .none): Pipeline(stages: [.once(.quantizeWeights), .once(.quantizeTables)])
+    case (.int8, .none):
+      Pipeline(stages: [.once(.quantizeWeights), .once(.quantizeRecurrences), .once(.quantizeTables)])
     case (.int8, .dynamic):
       Pipeline(stages: [
         .once(.insertDynamicQuant),
         .once(.quantizeWeights),
+        .once(.quantizeRecurrences),
         .once(.quantizeTables),
         .once(.convertToFp16),  // after the weights and tables: for what stayed f32
       ])
@@ -100,6 +102,7 @@ public enum Pipelines {
         .once(.clampRelu6),  // after the stubs, whose saturation it relies on
         .once(.quantizeWeights),  // after the stubs: the input's scale bounds the weight's from below
         .once(.quantizeBias),  // after the weights: a bias has the scale of input times weight
+        .once(.quantizeRecurrences),
         .once(.quantizeTables),
         .once(.convertToFp16),  // after the weights: for layers that are kept
       ])

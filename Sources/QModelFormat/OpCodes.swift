@@ -23,7 +23,7 @@ package enum OpCodes {
     "where",
     "prelu", "softmax", "cast", "reshape", "flatten", "transpose", "squeeze", "unsqueeze", "concat", "split",
     "slice", "gather", "expand", "pad", "shape", "constant_of_shape", "range", "resize", "quantize_linear",
-    "dequantize_linear", "dequantize_bias", "dynamic_quantize", "dequantize_blocks",
+    "dequantize_linear", "dequantize_bias", "dynamic_quantize", "dequantize_blocks", "lstm", "gru",
   ]
 
   private static let codes: [String: Int] = {

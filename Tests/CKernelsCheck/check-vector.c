@@ -85,6 +85,34 @@ static void check_ties(const struct qk_vector_ops *ops, size_t n) {
   }
 }
 
+// Cells overwrite their gates: they get copies of the operands at the start of the results.
+static void check_cells(const struct qk_vector_ops *ops, size_t n) {
+  if (n * 6 > MOST) return;
+  for (int form = 0; form < 4; form++) {
+    prepare(n * 5);
+    for (int turn = 0; turn < 2; turn++) {
+      const struct qk_vector_ops *v = turn == 0 ? qk_vector_ops(QK_ISA_PORTABLE) : ops;
+      float *at = turn == 0 ? d.expected : d.got;
+      memcpy(at, d.x, n * 5 * sizeof(float));
+      struct qk_lstm_cell lstm = {{at, at + n, at + 2 * n, at + 3 * n}, {NULL, NULL, NULL}, at + 4 * n, at + 5 * n,
+                                  form < 2 ? INFINITY : 1.5f, form % 2 == 1};
+      if (form >= 2) lstm.peepholes[0] = lstm.peepholes[1] = lstm.peepholes[2] = d.y;
+      v->lstm_cell(n, &lstm);
+    }
+    judge(ops, n * 6, "lstm_cell");
+    prepare(n * 5);
+    for (int turn = 0; turn < 2; turn++) {
+      const struct qk_vector_ops *v = turn == 0 ? qk_vector_ops(QK_ISA_PORTABLE) : ops;
+      float *at = turn == 0 ? d.expected : d.got;
+      memcpy(at, d.x, n * 3 * sizeof(float));
+      const struct qk_gru_cell gru = {{at, at + n, at + 2 * n}, form % 2 == 0 ? NULL : d.y, d.y + n, at + 3 * n,
+                                      form < 2 ? INFINITY : 1.5f};
+      v->gru_cell(n, &gru);
+    }
+    judge(ops, n * 4, "gru_cell");
+  }
+}
+
 static void check_floats(const struct qk_vector_ops *ops, size_t n) {
   for (int f = QK_ADD; f <= QK_DIV; f++) {
     BOTH(binary_f32, n, d.x, d.y, out, (enum qk_float_binary)f)
@@ -103,6 +131,7 @@ static void check_floats(const struct qk_vector_ops *ops, size_t n) {
   BOTH(exponentials, n, d.x, out)
   BOTH(softmax, n, d.x, out)
   if (n > 0) BOTH(layer_norm, n, d.x, d.y, n % 2 == 0 ? NULL : d.y, 1e-5f, out)
+  check_cells(ops, n);
 }
 
 void check_vector(enum qk_isa isa) {

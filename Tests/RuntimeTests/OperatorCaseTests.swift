@@ -19,7 +19,7 @@ import Testing
       seen.insert(node.op.name)
       try check(graph, node)
     }
-    #expect(seen.count > 65)
+    #expect(seen.count > 67)
   }
 
   @Test("Extreme operands give a result or a refusal, never a trap")
@@ -57,10 +57,13 @@ import Testing
       Issue.record("\(graph.name): \(error)")
       return
     }
-    for (id, result) in zip(node.outputs, results) {
-      let expected = try #require(
-        graph.value(named: graph[id].name + "_expected").flatMap { graph[$0].constant }
-      )
+    let known = node.outputs.map { id in
+      graph.value(named: graph[id].name + "_expected").flatMap { graph[$0].constant }
+    }
+    #expect(known.contains { $0 != nil }, "\(graph.name): nothing is expected")
+    for (result, expected) in zip(results, known) {
+      // Recurrent cases know some of the results only.
+      guard let expected else { continue }
       #expect(result.type == expected.type, "\(graph.name)")
       let worst = difference(result, expected)
       #expect(worst <= tolerance(result.dtype), "\(graph.name): off by \(worst)")

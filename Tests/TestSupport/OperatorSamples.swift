@@ -6,7 +6,8 @@ package import GraphIR
 package func operatorSamples(seed: UInt64) -> [Op] {
   var random = SplitMix64(seed: seed)
   var ops =
-    linearSamples(&random) + poolingSamples(&random) + shapeSamples(&random) + pointwiseSamples(&random)
+    linearSamples(&random) + recurrentSamples(&random) + poolingSamples(&random) + shapeSamples(&random)
+    + pointwiseSamples(&random)
   ops += [
     .quantizeLinear(QuantizeLinear(axis: random.maybe(random.int(-4...3)))),
     .dequantizeLinear(DequantizeLinear(axis: random.maybe(random.int(-4...3)))),
@@ -68,11 +69,13 @@ package func caseNumber(of op: Op) -> Int {
   case .dequantizeBias: 39
   case .dynamicQuantize: 40
   case .dequantizeBlocks: 41
+  case .lstm: 42
+  case .gru: 43
   }
 }
 
 /// How many cases ``Op`` has.
-package let caseCount = 42
+package let caseCount = 44
 
 extension SplitMix64 {
   fileprivate mutating func maybe<Value>(_ value: Value) -> Value? { bool() ? value : nil }
@@ -140,6 +143,17 @@ private func linearSamples(_ random: inout SplitMix64) -> [Op] {
     ),
     .matMul(MatMul()), .batchNorm(BatchNorm(epsilon: random.real())),
     .layerNorm(LayerNorm(axis: random.int(-2...2), epsilon: random.real())),
+  ]
+}
+
+private func recurrentSamples(_ random: inout SplitMix64) -> [Op] {
+  let recurrence = Recurrence(
+    direction: Recurrence.Direction.allCases.randomElement(using: &random) ?? .forward,
+    clip: random.real(),
+    isDynamic: random.bool()
+  )
+  return [
+    .lstm(LSTM(recurrence, isCoupled: random.bool())), .gru(GRU(recurrence, resetsAfter: random.bool())),
   ]
 }
 

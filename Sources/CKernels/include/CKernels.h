@@ -233,6 +233,26 @@ struct qk_u8_binary {
 
 enum qk_float_binary { QK_ADD, QK_SUB, QK_MUL, QK_DIV };
 
+// One step of units of a long short-term memory: the gates in the order i, o, f, c, which are overwritten, and the
+// peepholes of the first three, NULL where there are none.
+struct qk_lstm_cell {
+  float *gates[4];
+  const float *peepholes[3];
+  float *cell; // before and after
+  float *out;
+  float clip; // bound of the operands of the gates' functions
+  bool coupled; // f = 1 - i
+};
+
+// One step of gated recurrent units: the gates in the order z, r, n, which are overwritten. Where `input` is not NULL,
+// the last one is yet to be multiplied by r and added to it.
+struct qk_gru_cell {
+  float *gates[3];
+  const float *input, *before;
+  float *out;
+  float clip;
+};
+
 // One implementation per instruction set of functions over n consecutive elements; in and out may be the same.
 struct qk_vector_ops {
   const char *name;
@@ -263,6 +283,8 @@ struct qk_vector_ops {
   void (*softmax)(size_t n, const float *x, float *out);
   // (x - mean) / sqrt(variance + epsilon) * scale + bias; bias may be NULL.
   void (*layer_norm)(size_t n, const float *x, const float *scale, const float *bias, float epsilon, float *out);
+  void (*lstm_cell)(size_t n, const struct qk_lstm_cell *cell);
+  void (*gru_cell)(size_t n, const struct qk_gru_cell *cell);
 };
 
 const struct qk_vector_ops *const *qk_vector_table(size_t *count);
@@ -447,6 +469,37 @@ size_t qk_f32_attention_scratch_bytes(const struct qk_attention *attention);
 // `mask` is NULL where nothing is added to the scores.
 void qk_f32_attention_run(const struct qk_attention *attention, const float *q, const float *k, const float *v,
                           const float *mask, float *out, struct qk_pool *pool, struct qk_scratch scratch);
+
+enum qk_cell { QK_LSTM, QK_GRU, QK_GRU_RESET_AFTER };
+
+// A recurrence over sequences; section 11 of arithmetic.md, with weights packed as a convolution's with directions * gates
+// groups of `hidden` input and output channels.
+struct qk_recurrent {
+  enum qk_cell cell;
+  enum qk_dtype dtype; // of the weights: QK_QU8 quantizes every state by its own range
+  enum qk_isa isa;
+  bool reversed, coupled;
+  float clip;
+  size_t length, batch, directions, hidden;
+  size_t nr;
+  const void *weights;
+  const int32_t *column_sums; // of the padded columns; for QK_QU8 only, like the scales
+  const float *column_scales;
+  const float *bias;      // [directions][hidden], of a reset after the product
+  const float *peepholes; // [directions][3][hidden], or NULL
+};
+
+struct qk_recurrent_data {
+  const float *gates;     // [length][batch][directions][gates][hidden]
+  const int32_t *lengths; // [batch], from 0 to length, or NULL
+  const float *h, *c;     // [directions][batch][hidden] before the first step, or NULL for zeros
+  float *states;          // [length][directions][batch][hidden]
+  float *last_h, *last_c; // [directions][batch][hidden]
+};
+
+size_t qk_recurrent_scratch_bytes(const struct qk_recurrent *op);
+void qk_recurrent_run(const struct qk_recurrent *op, const struct qk_recurrent_data *data, struct qk_pool *pool,
+                      struct qk_scratch scratch);
 
 #ifdef __cplusplus
 }

@@ -63,6 +63,8 @@ QK_INLINE float fast_exp(float x) {
   return x != x ? x : result;
 }
 
+QK_INLINE float fast_sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
+
 // Section 8.2 of arithmetic.md.
 QK_INLINE double exact_exp(double x) {
   const double c = x > 709.782712893384 ? 709.782712893384 : x >= -745.2 ? x : -745.2;

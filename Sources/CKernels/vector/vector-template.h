@@ -33,7 +33,7 @@ static void activate(size_t n, const float *x, float *out, const struct qk_activ
     if (activation->exact) {
       QK_EACH(i) out[i] = (float)(1.0 / (1.0 + exact_exp(-(double)x[i])));
     } else {
-      QK_EACH(i) out[i] = 1.0f / (1.0f + fast_exp(-x[i]));
+      QK_EACH(i) out[i] = fast_sigmoid(x[i]);
     }
     break;
   case QK_SILU:
@@ -55,6 +55,58 @@ static void activate(size_t n, const float *x, float *out, const struct qk_activ
   case QK_TANH:
     QK_EACH(i) out[i] = fast_tanh(x[i]);
     break;
+  }
+}
+
+static void lstm_cell(size_t n, const struct qk_lstm_cell *cell) {
+  float *const i_ = cell->gates[0], *const o_ = cell->gates[1], *const f_ = cell->gates[2], *const g_ = cell->gates[3];
+  const float *const pi = cell->peepholes[0], *const po = cell->peepholes[1], *const pf = cell->peepholes[2];
+  float *const c_ = cell->cell, *const out = cell->out;
+  const float bound = cell->clip;
+  if (pi != NULL) {
+    QK_EACH(i) {
+      const float to_i = pi[i] * c_[i], to_f = pf[i] * c_[i];
+      i_[i] += to_i;
+      f_[i] += to_f;
+    }
+  }
+  if (cell->coupled) {
+    QK_EACH(i) {
+      const float in = fast_sigmoid(qk_clamp(i_[i], -bound, bound));
+      const float kept = (1.0f - in) * c_[i], added = in * fast_tanh(qk_clamp(g_[i], -bound, bound));
+      c_[i] = kept + added;
+    }
+  } else {
+    QK_EACH(i) {
+      const float in = fast_sigmoid(qk_clamp(i_[i], -bound, bound)), keep = fast_sigmoid(qk_clamp(f_[i], -bound, bound));
+      const float kept = keep * c_[i], added = in * fast_tanh(qk_clamp(g_[i], -bound, bound));
+      c_[i] = kept + added;
+    }
+  }
+  if (po != NULL) {
+    QK_EACH(i) {
+      const float to_o = po[i] * c_[i];
+      o_[i] += to_o;
+    }
+  }
+  QK_EACH(i) out[i] = fast_sigmoid(qk_clamp(o_[i], -bound, bound)) * fast_tanh(c_[i]);
+}
+
+static void gru_cell(size_t n, const struct qk_gru_cell *cell) {
+  float *const z_ = cell->gates[0], *const r_ = cell->gates[1], *const n_ = cell->gates[2];
+  const float *const input = cell->input, *const before = cell->before;
+  float *const out = cell->out;
+  const float bound = cell->clip;
+  if (input != NULL) {
+    QK_EACH(i) {
+      const float product = fast_sigmoid(qk_clamp(r_[i], -bound, bound)) * n_[i];
+      n_[i] = product + input[i];
+    }
+  }
+  QK_EACH(i) {
+    const float z = fast_sigmoid(qk_clamp(z_[i], -bound, bound));
+    const float added = (1.0f - z) * fast_tanh(qk_clamp(n_[i], -bound, bound)), kept = z * before[i];
+    out[i] = added + kept;
   }
 }
 
@@ -307,4 +359,6 @@ const struct qk_vector_ops QK_VECTOR_TABLE = {
     .exponentials = exponentials,
     .softmax = softmax,
     .layer_norm = layer_norm,
+    .lstm_cell = lstm_cell,
+    .gru_cell = gru_cell,
 };

@@ -48,6 +48,9 @@ public enum Op: Hashable, Sendable {
   case convTranspose(ConvTranspose)
   case gemm(Gemm)
   case matMul(MatMul)
+  // Recurrent
+  case lstm(LSTM)
+  case gru(GRU)
   // Normalisation
   case batchNorm(BatchNorm)
   case layerNorm(LayerNorm)
@@ -99,6 +102,8 @@ public enum Op: Hashable, Sendable {
     case .convTranspose(let op): op
     case .gemm(let op): op
     case .matMul(let op): op
+    case .lstm(let op): op
+    case .gru(let op): op
     case .batchNorm(let op): op
     case .layerNorm(let op): op
     case .maxPool(let op): op
@@ -171,6 +176,8 @@ public enum Op: Hashable, Sendable {
     case "conv_transpose": .convTranspose(try ConvTranspose(&a))
     case "gemm": .gemm(try Gemm(&a))
     case "matmul": .matMul(MatMul())
+    case "lstm": .lstm(try LSTM(&a))
+    case "gru": .gru(try GRU(&a))
     case "batch_norm": .batchNorm(try BatchNorm(&a))
     case "layer_norm": .layerNorm(try LayerNorm(&a))
     case "max_pool": .maxPool(try MaxPool(&a))

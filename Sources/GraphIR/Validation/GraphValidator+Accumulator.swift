@@ -54,7 +54,8 @@ extension GraphValidator {
       return Checked.product(weight[0] / op.group, kernel)
     case .gemm(let op): return op.transB ? weight[1] : weight[0]
     case .matMul: return weight[weight.count - 2]
-    case .batchNorm, .layerNorm, .maxPool, .averagePool, .globalPool, .reduce, .argMax, .unary, .clip,
+    case .lstm, .gru, .batchNorm, .layerNorm, .maxPool, .averagePool, .globalPool, .reduce, .argMax, .unary,
+      .clip,
       .hardSigmoid, .leakyRelu, .gelu, .binary, .compare, .where, .prelu, .softmax, .cast, .reshape, .flatten,
       .transpose, .squeeze, .unsqueeze, .concat, .split, .slice, .gather, .expand, .pad, .shape,
       .constantOfShape, .range, .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias,

@@ -16,7 +16,8 @@ extension GraphValidator {
         case .conv, .convTranspose, .gemm, .matMul:
           try checkBiasScale(of: node, in: graph)
           try checkAccumulator(of: node, in: graph)
-        case .batchNorm, .layerNorm, .maxPool, .averagePool, .globalPool, .reduce, .argMax, .unary, .clip,
+        case .lstm, .gru, .batchNorm, .layerNorm, .maxPool, .averagePool, .globalPool, .reduce, .argMax,
+          .unary, .clip,
           .hardSigmoid, .leakyRelu, .gelu, .binary, .compare, .where, .prelu, .softmax, .cast, .reshape,
           .flatten, .transpose, .squeeze, .unsqueeze, .concat, .split, .slice, .gather, .expand, .pad, .shape,
           .constantOfShape, .range, .resize, .dynamicQuantize:

@@ -53,6 +53,18 @@ struct NodeAttributes {
     return text
   }
 
+  mutating func strings(_ name: String) throws(Refusal) -> [String]? {
+    guard let attribute = try take(name, .strings) else { return nil }
+    var result: [String] = []
+    for bytes in attribute.strings {
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        throw NodeAttributes.refusal(name, "is no UTF-8 text")
+      }
+      result.append(text)
+    }
+    return result
+  }
+
   mutating func ints(_ name: String) throws(Refusal) -> [Int]? { try take(name, .ints)?.ints }
 
   mutating func floats(_ name: String) throws(Refusal) -> [Float]? { try take(name, .floats)?.floats }

@@ -87,25 +87,41 @@ struct NodeImporter {
 
   /// Appends an operator whose first results are the node's outputs.
   func finish(_ op: Op, _ inputs: [Operand?], outputs: Int = 1) throws(Refusal) {
-    var trimmed = inputs
-    while case .some(nil) = trimmed.last { trimmed.removeLast() }
     let names = (0..<outputs).map { index in
       let own = index < node.outputs.count ? node.outputs[index] : ""
-      return own.isEmpty ? importer.freshName("\(node.outputs.first ?? "")_\(index)") : own
+      return own.isEmpty ? freshName("\(index)") : own
     }
-    let results = try importer.emit(op, trimmed, name: node.name, outputs: names)
+    let results = try importer.emit(op, trimmed(inputs), name: node.name, outputs: names)
     for (name, result) in zip(names, results) { importer.define(name, result) }
+  }
+
+  /// Appends an operator whose result is the node's output at `index`.
+  func finish(_ op: Op, _ inputs: [Operand?], output index: Int) throws(Refusal) {
+    guard !node.outputs[index].isEmpty else { return }
+    let results = try importer.emit(op, trimmed(inputs), name: node.name, outputs: [node.outputs[index]])
+    importer.define(node.outputs[index], results[0])
   }
 
   /// Appends an operator whose result only this node uses.
   func emit(_ op: Op, _ inputs: [Operand?], _ suffix: String) throws(Refusal) -> Operand {
-    let name = importer.freshName("\(node.outputs.first ?? "")_\(suffix)")
-    return try importer.emit(op, inputs, name: node.name, outputs: [name])[0]
+    try emitAll(op, inputs, [suffix])[0]
+  }
+
+  /// Appends an operator whose results only this node uses.
+  func emitAll(_ op: Op, _ inputs: [Operand?], _ suffixes: [String]) throws(Refusal) -> [Operand] {
+    try importer.emit(op, trimmed(inputs), name: node.name, outputs: suffixes.map(freshName))
   }
 
   /// A constant that only this node uses.
-  func make(_ tensor: Tensor, _ suffix: String) -> Operand {
-    .constant(importer.freshName("\(node.outputs.first ?? "")_\(suffix)"), tensor)
+  func make(_ tensor: Tensor, _ suffix: String) -> Operand { .constant(freshName(suffix), tensor) }
+
+  /// A new name that begins like the node's first result.
+  private func freshName(_ suffix: String) -> String {
+    importer.freshName("\(node.outputs.first { !$0.isEmpty } ?? "")_\(suffix)")
+  }
+
+  private func trimmed(_ inputs: [Operand?]) -> [Operand?] {
+    Array(inputs.prefix((inputs.lastIndex { $0 != nil } ?? -1) + 1))
   }
 
   /// Lets the output at `index` stand for an operand, without a node.

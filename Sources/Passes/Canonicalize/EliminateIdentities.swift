@@ -52,7 +52,8 @@ private func sameValue(_ id: NodeID, _ graph: Graph) -> ValueID? {
   case .averagePool(let op): return isUnit(op.kernel, op.strides, op.pads) ? source : nil
   case .binary(let op):
     return neutralOperand(op.kind, node, graph).flatMap { isSame(graph[$0].type, after) ? $0 : nil }
-  case .conv, .convTranspose, .gemm, .matMul, .batchNorm, .layerNorm, .globalPool, .reduce, .argMax, .unary,
+  case .conv, .convTranspose, .gemm, .matMul, .lstm, .gru, .batchNorm, .layerNorm, .globalPool, .reduce,
+    .argMax, .unary,
     .hardSigmoid, .leakyRelu, .gelu, .compare, .where, .prelu, .softmax, .gather, .shape, .constantOfShape,
     .range, .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize:
     return nil

@@ -7,8 +7,9 @@ extension Pass {
   /// Before:                                After:
   ///     %1 = add(%two, %three)                 %1 = constant 5
   ///
-  /// Rearranging a constant (reshape, transpose and the like) is folded at any size when nobody else uses it; other
-  /// results up to 65,536 elements.
+  /// Rearranging a constant (reshape, transpose and the like) is folded at any size when nobody else uses it; slices and
+  /// joints of constants, as exporters leave them in front of recurrent operators, as long as one run makes no more elements
+  /// than there are; other results up to 65,536 elements.
   ///
   /// Not applied: to dequantization, and to widening of stored f16 weights, since small weights would become large
   /// ones; to larger results; where no evaluator is at hand or it does not know the operator.
@@ -17,9 +18,11 @@ extension Pass {
     summary: "Compute nodes whose operands are all constants."
   ) { (graph, context) throws(Refusal) in
     var changed = false
-    for id in graph.order where isFoldable(id, graph) {
+    var budget = graph.valueIDs.reduce(0) { Checked.sum($0, graph[$1].constant?.count ?? 0) ?? .max }
+    for id in graph.order where isFoldable(id, graph, budget) {
       guard let results = try evaluate(id, graph, &context) else { continue }
       let outputs = graph[id].outputs
+      if isCut(graph[id].op) { budget -= results.reduce(0) { $0 + $1.count } }
       graph.detach(id)
       for (output, tensor) in zip(outputs, results) {
         let name = graph[output].name
@@ -37,7 +40,16 @@ extension Pass {
 /// Elements of a result that is not just rearranged.
 private let largestResult = 65_536
 
-private func isFoldable(_ id: NodeID, _ graph: Graph) -> Bool {
+/// Whether an operator cuts or joins constants.
+private func isCut(_ op: Op) -> Bool {
+  switch op {
+  case .slice, .split, .concat: true
+  default: false
+  }
+}
+
+/// - Parameter budget: Most elements of the results of slices and joints.
+private func isFoldable(_ id: NodeID, _ graph: Graph, _ budget: Int) -> Bool {
   let node = graph[id]
   guard !node.inputs.isEmpty, node.inputs.allSatisfy({ $0 == nil || graph.constant($0) != nil }) else {
     return false
@@ -49,10 +61,14 @@ private func isFoldable(_ id: NodeID, _ graph: Graph) -> Bool {
     return op.to.size <= source.dtype.size || source.count <= 16
   case .reshape, .flatten, .squeeze, .unsqueeze: return true
   case .transpose: return node.inputs[0].map(graph.hasSingleUse) ?? false || isSmall(node, graph)
-  case .conv, .convTranspose, .gemm, .matMul, .batchNorm, .layerNorm, .globalPool, .reduce, .argMax, .unary,
+  case .conv, .convTranspose, .gemm, .matMul, .lstm, .gru, .batchNorm, .layerNorm, .globalPool, .reduce,
+    .argMax, .unary,
     .hardSigmoid, .leakyRelu, .gelu, .compare, .where, .prelu, .softmax, .gather, .shape, .constantOfShape,
-    .range, .resize, .clip, .binary, .concat, .split, .slice, .expand, .pad, .maxPool, .averagePool:
+    .range, .resize, .clip, .binary, .expand, .pad, .maxPool, .averagePool:
     return isSmall(node, graph)
+  case .concat, .split, .slice:
+    let counts = node.outputs.map { graph[$0].type.elementCount ?? budget }
+    return isSmall(node, graph) || (counts.reduce(0) { Checked.sum($0, $1) ?? .max }) <= budget
   }
 }
 

@@ -48,7 +48,8 @@ func activation(_ op: Op) -> Activation? {
   case .clip(let clip): .clip(min: clip.min, max: clip.max)
   case .hardSigmoid(let op): .hardSigmoid(alpha: op.alpha, beta: op.beta)
   case .leakyRelu(let op): .leakyRelu(alpha: op.alpha)
-  case .conv, .convTranspose, .gemm, .matMul, .batchNorm, .layerNorm, .maxPool, .averagePool, .globalPool,
+  case .conv, .convTranspose, .gemm, .matMul, .lstm, .gru, .batchNorm, .layerNorm, .maxPool, .averagePool,
+    .globalPool,
     .reduce, .argMax, .gelu, .binary, .compare, .where, .prelu, .softmax, .cast, .reshape, .flatten,
     .transpose, .squeeze, .unsqueeze, .concat, .split, .slice, .gather, .expand, .pad, .shape,
     .constantOfShape, .range, .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks,

@@ -61,6 +61,7 @@ private func isRowScale(_ id: ValueID, _ graph: Graph) -> Bool {
 private func isTable(_ id: ValueID, _ graph: Graph) -> Bool {
   graph.users(of: id).allSatisfy { user in
     if let linear = LinearNode(graph, user) { return linear.weight == id }
+    if let recurrent = RecurrentNode(graph, user) { return recurrent.weight == id }
     if case .gather = graph[user].op { return graph[user].inputs[0] == id }
     return false
   }

@@ -167,7 +167,8 @@ private enum Role {
     case .concat:
       guard constants.isEmpty else { return nil }
       self = .joining
-    case .conv, .convTranspose, .gemm, .matMul, .batchNorm, .layerNorm, .reduce, .argMax, .compare, .where,
+    case .conv, .convTranspose, .gemm, .matMul, .lstm, .gru, .batchNorm, .layerNorm, .reduce, .argMax,
+      .compare, .where,
       .prelu, .softmax, .cast, .gather, .expand, .pad, .shape, .constantOfShape, .range, .resize,
       .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize:
       return nil
@@ -202,7 +203,8 @@ private enum Role {
       case .erf, .exp, .log, .sqrt, .reciprocal, .floor, .ceil, .round, .sign, .sin, .cos, .softplus, .not:
         false
       }
-    case .conv, .convTranspose, .gemm, .matMul, .batchNorm, .layerNorm, .maxPool, .averagePool, .globalPool,
+    case .conv, .convTranspose, .gemm, .matMul, .lstm, .gru, .batchNorm, .layerNorm, .maxPool, .averagePool,
+      .globalPool,
       .reduce, .argMax, .binary, .compare, .where, .prelu, .softmax, .cast, .reshape, .flatten, .transpose,
       .squeeze, .unsqueeze, .concat, .split, .slice, .gather, .expand, .pad, .shape, .constantOfShape, .range,
       .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize:

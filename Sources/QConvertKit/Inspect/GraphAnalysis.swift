@@ -57,10 +57,27 @@ struct GraphAnalysis {
     case .conv, .convTranspose, .gemm, .matMul:
       set(.weight, node.inputs.prefix(2))
       set(.bias, node.inputs.dropFirst(2))
+    case .lstm: set(.weight, [node.inputs[1]] + node.inputs.dropFirst(5))
+    case .gru:
+      set(.weight, node.inputs[1...1])
+      set(.bias, node.inputs.dropFirst(2).prefix(1))
+    case .gather: setTable(node)
     case .batchNorm, .layerNorm, .prelu: set(.weight, node.inputs.dropFirst())
     case .binary: set(.weight, node.inputs.filter { $0.map(isArray) ?? false }[...])
     default: break
     }
+  }
+
+  /// Rows picked from a table of numbers are weights, or their scales where a dequantization takes them as such.
+  private mutating func setTable(_ node: Node) {
+    guard let table = node.inputs[0], isFixed.contains(table), graph[table].type.rank == 2,
+      graph[table].type.dtype.isFloatingPoint || graph[table].type.dtype == .int8
+    else { return }
+    let isScale = graph.users(of: node.outputs[0]).contains { user in
+      guard case .dequantizeLinear = graph[user].op else { return false }
+      return graph[user].inputs[1] == node.outputs[0]
+    }
+    set(isScale ? .weightScale : .weight, [table])
   }
 
   /// Gives a role to the constants that operands come from, through conversions and changes of shape.
@@ -86,7 +103,7 @@ extension GraphAnalysis {
   /// Whether the node multiplies by weights.
   static func isLinear(_ op: Op) -> Bool {
     switch op {
-    case .conv, .convTranspose, .gemm, .matMul: true
+    case .conv, .convTranspose, .gemm, .matMul, .lstm, .gru: true
     default: false
     }
   }
@@ -96,7 +113,10 @@ extension GraphAnalysis {
     let node = graph[id]
     guard !node.outputs.allSatisfy(isFixed.contains) else { return .other }
     switch node.op {
-    case .conv, .convTranspose, .gemm, .matMul: return linearArithmetic(node)
+    case .conv, .convTranspose, .gemm, .matMul:
+      return linearArithmetic(node, isQuantized: variableInputs(node).allSatisfy { isDequantized($0) })
+    case .lstm(let op): return linearArithmetic(node, isQuantized: op.recurrence.isDynamic)
+    case .gru(let op): return linearArithmetic(node, isQuantized: op.recurrence.isDynamic)
     case .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize, .cast,
       .shape, .gather,
       .range,
@@ -111,7 +131,8 @@ extension GraphAnalysis {
     }
   }
 
-  private func linearArithmetic(_ node: Node) -> Arithmetic {
+  /// - Parameter isQuantized: Whether what it multiplies by its weights is.
+  private func linearArithmetic(_ node: Node, isQuantized: Bool) -> Arithmetic {
     guard node.inputs.count >= 2, let weight = node.inputs[1], isFixed.contains(weight) else {
       return .float("it multiplies two activations")
     }
@@ -120,8 +141,7 @@ extension GraphAnalysis {
     }
     switch graph[producer].op {
     case .dequantizeLinear:
-      let isInteger = variableInputs(node).allSatisfy { isDequantized($0) }
-      return isInteger ? .int8 : .float("its weights are int8, its input is not quantized")
+      return isQuantized ? .int8 : .float("its weights are int8, its input is not quantized")
     case .cast: return .fp16
     case .dequantizeBlocks(let op):
       return .float("its weights are int\(op.bits) in blocks of \(op.block), it computes in f32")

@@ -55,6 +55,8 @@ package struct Lowering {
       case .convTranspose(let op): return .success(try convTranspose(id, op))
       case .gemm(let op): return .success(try gemm(id, op))
       case .matMul: return .success(try matMul(id))
+      case .lstm(let op): return try recurrence(id, .lstm(op)).map { .success($0) }
+      case .gru(let op): return try recurrence(id, .gru(op)).map { .success($0) }
       case .binary(let op): return .success(try binary(id, op))
       case .unary, .clip, .hardSigmoid, .leakyRelu, .gelu: return .success(try table(id))
       case .concat(let op): return .success(try concat(id, op))

@@ -120,6 +120,8 @@ struct SampleIndependence {
     case .reshape: return operands.first == .perSample
     case .binary, .compare, .where, .prelu: return isElementwise(node, operands)
     case .dynamicQuantize(let op): return onlyFirst && op.perRow
+    // The first axis of a recurrence is time.
+    case .lstm, .gru: return false
     case .expand, .shape, .constantOfShape, .range, .dequantizeBias, .dequantizeBlocks: return false
     }
   }

@@ -9,6 +9,7 @@ extension Step {
     case .integerConvTranspose(let step): operands(graph) * perResult(step.weights.shape)
     case .integerGemm(let step): results(graph) * depth(step.weights.shape, step.isTransposed)
     case .dynamicGemm(let step): results(graph) * depth(step.weights.shape, step.isTransposed)
+    case .dynamicRecurrence(let step): results(graph) * step.cell.gateCount * step.weights.shape[1]
     case .float(let op): multiplyAdds(of: op, in: graph)
     case .integerAdd, .integerMul, .integerConcat, .integerAveragePool, .integerGlobalPool, .integerMaxPool,
       .table, .passThrough, .quantize, .dequantize, .dynamicQuantize:
@@ -25,6 +26,8 @@ extension Step {
     case .convTranspose: return operands(graph) * perResult(right)
     case .gemm(let gemm): return right.count == 2 ? results(graph) * depth(right, gemm.transB) : 0
     case .matMul: return results(graph) * (left.last ?? 0)
+    case .lstm: return results(graph) * LSTM.gateCount * (right.last ?? 0)
+    case .gru: return results(graph) * GRU.gateCount * (right.last ?? 0)
     default: return 0
     }
   }

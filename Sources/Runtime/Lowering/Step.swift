@@ -44,6 +44,8 @@ package struct Step: Sendable {
     case dynamicConv(DynamicConv)
     /// 4.2: `[x, x_scale (f32), x_zero_point (u8)]` to `[y (f32)]`; the parameters are scalars, or one per row of `x`.
     case dynamicGemm(DynamicGemm)
+    /// 11: the operands of the operator but its matrix, as f32, to its results (f32).
+    case dynamicRecurrence(DynamicRecurrence)
     /// 5: `[a, b]` to `[y]`, with broadcasting.
     case integerAdd(IntegerAdd)
     /// 5: `[a, b]` to `[y]`, with broadcasting.
@@ -80,6 +82,7 @@ extension Step.Kind {
     case .integerGemm: "integer gemm"
     case .dynamicConv: "dynamic conv"
     case .dynamicGemm: "dynamic gemm"
+    case .dynamicRecurrence(let step): "dynamic \(step.cell.op.name)"
     case .integerAdd: "integer add"
     case .integerMul: "integer mul"
     case .integerConcat: "integer concat"
@@ -98,8 +101,8 @@ extension Step.Kind {
   /// Whether the arithmetic is that of integers: neither a float operator nor a stub.
   package var isInteger: Bool {
     switch self {
-    case .integerConv, .integerConvTranspose, .integerGemm, .dynamicConv, .dynamicGemm, .integerAdd,
-      .integerMul,
+    case .integerConv, .integerConvTranspose, .integerGemm, .dynamicConv, .dynamicGemm, .dynamicRecurrence,
+      .integerAdd, .integerMul,
       .integerConcat, .integerAveragePool, .integerGlobalPool, .integerMaxPool, .table, .passThrough:
       true
     case .quantize, .dequantize, .dynamicQuantize, .float: false

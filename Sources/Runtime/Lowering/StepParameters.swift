@@ -128,6 +128,43 @@ package struct DynamicGemm: Sendable {
   package var outputCount: Int { weights.shape[isTransposed ? 0 : 1] }
 }
 
+/// A recurrent operator.
+package enum RecurrentCell: Sendable {
+  case lstm(LSTM)
+  case gru(GRU)
+
+  package var recurrence: Recurrence {
+    switch self {
+    case .lstm(let op): op.recurrence
+    case .gru(let op): op.recurrence
+    }
+  }
+
+  /// Gates of one hidden unit.
+  package var gateCount: Int {
+    switch self {
+    case .lstm: LSTM.gateCount
+    case .gru: GRU.gateCount
+    }
+  }
+
+  package var op: Op {
+    switch self {
+    case .lstm(let op): .lstm(op)
+    case .gru(let op): .gru(op)
+    }
+  }
+}
+
+/// A recurrence whose state is quantized dynamically, row by row, and multiplied by i8.
+package struct DynamicRecurrence: Sendable {
+  package var cell: RecurrentCell
+  /// `i8[N, hidden]` as stored.
+  package var weights: Tensor
+  /// `s_w`, one per row of the weights (repeated where they have one scale).
+  package var weightScales: [Float]
+}
+
 /// `clamp(rne(f32(a - z_a) * m_a + f32(b - z_b) * m_b) + z_y)`.
 package struct IntegerAdd: Sendable {
   package var zeroPointA: UInt8

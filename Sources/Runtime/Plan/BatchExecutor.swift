@@ -161,6 +161,8 @@ package final class BatchExecutor: Executor, @unchecked Sendable {
       // With fewer samples than threads each sample has a lane.
       let lane = count == lanes.count ? index : thread
       let first = index * partSamples
+      // With more threads than samples there is a lane for each part.
+      let lane = count == lanes.count ? index : thread
       let outcome = Result { () throws(Refusal) in
         try lanes[lane].run(samples(first..<first + partSamples, of: inputs))
       }

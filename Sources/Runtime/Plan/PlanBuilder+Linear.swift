@@ -158,7 +158,7 @@ extension PlanBuilder {
   }
 
   /// Float weights as stored: a constant, or the half-precision constant behind a constant cast.
-  private func floatWeights(
+  func floatWeights(
     _ id: ValueID
   ) throws(Refusal) -> (Tensor, WeightSource.Element) {
     if case .float(.cast(let cast))? = constants.step(of: id)?.kind, cast.to == .float32,
@@ -183,15 +183,9 @@ extension PlanBuilder {
     _ output: LinearOutput,
     _ weights: () throws(Refusal) -> (Tensor, WeightSource.Element)
   ) throws(Refusal) -> LinearKernel {
-    try unsafe kernel(shape, y, output, weights) { bytes, element in
-      unsafe WeightSource(
-        bytes,
-        element,
-        outputs: shape.groups * shape.outputChannels,
-        inputs: shape.inputChannels,
-        taps: shape.taps
-      )
-    }
+    let packed = try packedWeights(shape, of: y, tile: output.isFloat ? shape.fastestTile : 0, weights)
+    guard let kernel = LinearKernel(shape, packed, output) else { throw PlanBuilder.outOfMemory("a kernel") }
+    return kernel
   }
 
   private func matrixKernel(
@@ -202,7 +196,8 @@ extension PlanBuilder {
     _ output: LinearOutput,
     _ weights: () throws(Refusal) -> (Tensor, WeightSource.Element)
   ) throws(Refusal) -> LinearKernel {
-    try unsafe kernel(shape, y, output, weights) { bytes, element in
+    let tile = output.isFloat ? shape.fastestTile : 0
+    let packed = try unsafe packedWeights(shape, of: y, tile: tile, weights) { bytes, element in
       unsafe WeightSource(
         matrix: bytes,
         element,
@@ -212,27 +207,44 @@ extension PlanBuilder {
         factor: factor
       )
     }
+    guard let kernel = LinearKernel(shape, packed, output) else { throw PlanBuilder.outOfMemory("a kernel") }
+    return kernel
   }
 
-  /// A kernel on the packed weights of the step that makes `y`; the source's pages are released once packed.
-  private func kernel(
+  /// The weights of the step that makes `y`, packed for a shape; the source's pages are released once packed.
+  private func packedWeights(
     _ shape: LinearShape,
-    _ y: ValueID,
-    _ output: LinearOutput,
+    of y: ValueID,
+    tile: Int,
     _ weights: () throws(Refusal) -> (Tensor, WeightSource.Element),
     _ source: (UnsafeRawBufferPointer, WeightSource.Element) -> WeightSource?
-  ) throws(Refusal) -> LinearKernel {
+  ) throws(Refusal) -> PackedWeights {
     let set = context.instructionSet
-    let tile = output.isFloat ? shape.fastestTile : 0
-    let packed = try resources.weights(of: y, tile: tile) { () throws(Refusal) -> PackedWeights? in
+    return try resources.weights(of: y, tile: tile) { () throws(Refusal) -> PackedWeights? in
       let (tensor, element) = try weights()
       defer { tensor.releasePages() }
       return unsafe PlanBuilder.withWeights(tensor, element) { bytes in
         unsafe source(bytes, element).flatMap { PackedWeights(shape, $0, set, tile: tile) }
       }
     }
-    guard let kernel = LinearKernel(shape, packed, output) else { throw PlanBuilder.outOfMemory("a kernel") }
-    return kernel
+  }
+
+  /// The same for weights stored as those of a convolution.
+  func packedWeights(
+    _ shape: LinearShape,
+    of y: ValueID,
+    tile: Int = 0,
+    _ weights: () throws(Refusal) -> (Tensor, WeightSource.Element)
+  ) throws(Refusal) -> PackedWeights {
+    try unsafe packedWeights(shape, of: y, tile: tile, weights) { bytes, element in
+      unsafe WeightSource(
+        bytes,
+        element,
+        outputs: shape.groups * shape.outputChannels,
+        inputs: shape.inputChannels,
+        taps: shape.taps
+      )
+    }
   }
 
   /// The bytes of weights, aligned to their elements.

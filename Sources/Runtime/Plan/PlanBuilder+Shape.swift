@@ -72,6 +72,8 @@ extension PlanBuilder {
     case .conv(let op): return try addFloatConv(op, step)
     case .gemm(let op): return try addFloatGemm(op, step)
     case .matMul: return try addMatMul(step)
+    case .lstm(let op): return try addRecurrence(.lstm(op), step)
+    case .gru(let op): return try addRecurrence(.gru(op), step)
     case .batchNorm(let op): return try addBatchNorm(op, step)
     case .maxPool(let op): return try addMaxPool(op, step)
     case .averagePool(let op): return try addAveragePool(op, step)

@@ -85,6 +85,7 @@ struct PlanBuilder {
     case .integerGemm(let kind): try addIntegerGemm(kind, step)
     case .dynamicConv(let kind): try addDynamicConv(kind, step)
     case .dynamicGemm(let kind): try addDynamicGemm(kind, step)
+    case .dynamicRecurrence(let kind): try addDynamicRecurrence(kind, step)
     case .integerAdd(let kind): try addIntegerBinary(ByteBinary(kind), step)
     case .integerMul(let kind): try addIntegerBinary(ByteBinary(kind), step)
     case .integerConcat(let kind): try addConcat(axis: kind.axis, tables: kind.tables, step)

@@ -192,14 +192,15 @@ extension PlanExecutor {
   }
 
   package func profile(_ inputs: [Tensor], runs: Int) throws(Refusal) -> Profile {
-    for (slot, tensor) in zip(self.inputs, inputs) {
-      unsafe tensor.bytes.withUnsafeBytes { unsafe run[slot].write($0) }
-    }
     var timings = operations.map {
       Timing(step: $0.step, name: $0.name, joinedSteps: $0.joinedSteps, milliseconds: .infinity)
     }
     let clock = ContinuousClock()
     for _ in 0..<runs {
+      // Results may have taken the place of inputs.
+      for (slot, tensor) in zip(self.inputs, inputs) {
+        unsafe tensor.bytes.withUnsafeBytes { unsafe run[slot].write($0) }
+      }
       for (index, operation) in operations.enumerated() {
         let start = clock.now
         try operation.body(run)

@@ -24,6 +24,7 @@ extension Reference {
       return [try kind.run(e.input(0), scale: scale, zeroPoint: zeroPoint)]
     case .dynamicGemm(let kind):
       return [try kind.run(e.input(0), scales: e.input(1), zeroPoints: e.input(2))]
+    case .dynamicRecurrence(let kind): return try kind.run(inputs)
     case .integerAdd(let kind): return [try kind.run(e.input(0), e.input(1))]
     case .integerMul(let kind): return [try kind.run(e.input(0), e.input(1))]
     case .integerConcat(let kind):

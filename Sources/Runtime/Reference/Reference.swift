@@ -33,6 +33,8 @@ package enum Reference {
     case .convTranspose(let op): [try op.evaluate(e)]
     case .gemm(let op): [try op.evaluate(e)]
     case .matMul(let op): [try op.evaluate(e)]
+    case .lstm(let op): try RecurrentCell.lstm(op).evaluate(e)
+    case .gru(let op): try RecurrentCell.gru(op).evaluate(e)
     case .batchNorm(let op): [try op.evaluate(e)]
     case .layerNorm(let op): [try op.evaluate(e)]
     case .maxPool(let op): [try op.evaluate(e)]
