@@ -138,7 +138,7 @@ import Testing
     let float = try chain(4)
     let data = try samples(float)
     let options = PassOptions(rounding: rounding)
-    var results: [[[UInt8]]] = []
+    var results: [[[Double]]] = []
     for threads in [1, 3] {
       var context = PassContext(options: options)
       var graph = try quantized(float, data, &context)
@@ -151,7 +151,16 @@ import Testing
         },
         progress: { _, _ in }
       )
-      results.append(graph.valueIDs.compactMap { graph[$0].constant?.elements(as: UInt8.self) })
+      results.append(
+        graph.valueIDs.compactMap { id in
+          guard let tensor = graph[id].constant else { return nil }
+          switch tensor.dtype {
+          case .int8: return tensor.elements(as: Int8.self).map(Double.init)
+          case .int32: return tensor.elements(as: Int32.self).map(Double.init)
+          default: return tensor.floatValues()?.map(Double.init)
+          }
+        }
+      )
     }
     #expect(results[0] == results[1])
   }
