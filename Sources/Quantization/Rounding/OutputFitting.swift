@@ -8,13 +8,13 @@ package import GraphIR
 /// turn moves by 1 where the slope says so and the error falls; between the rounds the scale takes a Newton step. Deterministic.
 package struct OutputFitting: Sendable {
   private let columns: PatchColumns
-  private let response: Response
+  private let response: ActivationResponse
   /// What a squared deviation of each weight costs.
   private let ridge: [Double]
 
   package init(_ columns: PatchColumns, _ activation: Activation) {
     self.columns = columns
-    response = Response(activation)
+    response = ActivationResponse(activation)
     let share = columns.shrinkage / max(1 - columns.shrinkage, 1e-9) * Double(columns.count)
     ridge = columns.squares.map { $0 * share }
   }
@@ -56,71 +56,12 @@ package struct OutputFitting: Sendable {
   }
 }
 
-/// The activation as far as it is taken into account: cut-offs and hard-swish; others count as linear.
-struct Response: Sendable {
-  let low: Float
-  let high: Float
-  let isHardSwish: Bool
-
-  init(_ activation: Activation) {
-    switch activation {
-    case .relu: (low, high, isHardSwish) = (0, .infinity, false)
-    case .clip(let min, let max): (low, high, isHardSwish) = (min, max, false)
-    case .hardSwish: (low, high, isHardSwish) = (-.infinity, .infinity, true)
-    case .none, .sigmoid, .hardSigmoid, .silu, .leakyRelu:
-      (low, high, isHardSwish) = (-.infinity, .infinity, false)
-    }
-  }
-
-  var isLinear: Bool { !isHardSwish && low == -.infinity && high == .infinity }
-
-  func value(_ x: Float) -> Float {
-    isHardSwish ? x * min(max(x / 6 + 0.5, 0), 1) : min(max(x, low), high)
-  }
-
-  @inline(__always)
-  func value(_ x: SIMD8<Float>) -> SIMD8<Float> {
-    if isHardSwish {
-      let gate = pointwiseMin(pointwiseMax(x / 6 + 0.5, .zero), SIMD8(repeating: 1))
-      return x * gate
-    }
-    return pointwiseMin(pointwiseMax(x, SIMD8(repeating: low)), SIMD8(repeating: high))
-  }
-
-  /// The slope at `x`; at a cut-off, 1 where the error pulls back from it.
-  @inline(__always)
-  func slope(_ x: SIMD8<Float>, _ error: SIMD8<Float>) -> SIMD8<Float> {
-    let one = SIMD8<Float>(repeating: 1)
-    let none = SIMD8<Float>(repeating: 0)
-    if isHardSwish {
-      var slope = (x + 1.5) / 3
-      slope.replace(with: none, where: x .<= -3)
-      slope.replace(with: one, where: x .>= 3)
-      return slope
-    }
-    var slope = one
-    slope.replace(with: none, where: (x .<= low) .& (error .>= 0))
-    slope.replace(with: none, where: (x .>= high) .& (error .<= 0))
-    return slope
-  }
-}
-
-@inline(__always)
-private func pointwiseMax(_ a: SIMD8<Float>, _ b: SIMD8<Float>) -> SIMD8<Float> {
-  a.replacing(with: b, where: a .< b)
-}
-
-@inline(__always)
-private func pointwiseMin(_ a: SIMD8<Float>, _ b: SIMD8<Float>) -> SIMD8<Float> {
-  a.replacing(with: b, where: a .> b)
-}
-
 /// A row under way: what it gives on every patch, and the error's slopes there.
 private struct State {
   private(set) var row: OutputFitting.Row
   private(set) var error = 0.0
   private let columns: PatchColumns
-  private let response: Response
+  private let response: ActivationResponse
   private let wanted: [Float]
   private let weights: [Double]
   private let mean: Float
@@ -135,7 +76,7 @@ private struct State {
   init(
     _ row: OutputFitting.Row,
     _ columns: PatchColumns,
-    _ response: Response,
+    _ response: ActivationResponse,
     _ weights: [Double],
     _ mean: Float,
     _ ridge: [Double]
