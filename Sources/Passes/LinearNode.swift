@@ -52,6 +52,40 @@ struct LinearNode {
     }
   }
 
+  /// Whether the weight's rows are inputs and its columns outputs.
+  var isTransposed: Bool {
+    switch op {
+    case .gemm(let op): !op.transB
+    case .matMul: true
+    default: false
+    }
+  }
+
+  /// `Σ weight · terms` of each output channel of a convolution or matrix product.
+  ///
+  /// - Parameters:
+  ///   - values: Numbers in the order of the weight.
+  ///   - patch: One number per element of a patch, group by group.
+  func products(of values: [Double], with patch: [Double]) -> [Double] {
+    let perGroup = max(1, channels * terms / max(patch.count, 1))
+    let (step, stride) = isTransposed ? (channels, 1) : (1, terms)
+    return (0..<channels).map { channel in
+      let first = channel / perGroup * terms
+      return (0..<terms).reduce(0.0) { $0 + values[channel * stride + $1 * step] * patch[first + $1] }
+    }
+  }
+
+  /// Gives the node another bias: in its old constant where nobody else uses that, else in one of its own.
+  func setBias(_ values: [Float], in graph: inout Graph) throws(Refusal) {
+    let tensor = try Tensor.floats(values)
+    if let bias, graph.hasSingleUse(bias), graph[bias].isConstant {
+      graph.setConstant(tensor, of: bias)
+      return
+    }
+    let name = graph.uniqueName("\(graph[graph.result(of: id)].name).bias")
+    graph.setInputs([data, weight, graph.addConstant(name, tensor)], of: id)
+  }
+
   /// The f32 weight, if it is a constant.
   func constantWeight(_ graph: Graph) -> Tensor? {
     guard let tensor = graph[weight].constant, tensor.dtype == .float32 else { return nil }

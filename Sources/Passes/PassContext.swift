@@ -18,12 +18,16 @@ package struct PassContext {
   ///
   /// Nodes that share a weight are kept together.
   package var kept: [NodeID: FloatFormat] = [:]
+  /// What BatchNorm told of the outputs of linear nodes before their activations.
+  package var normalized: [NodeID: ChannelStatistics] = [:]
   /// What recovery passes know of the layers they may edit.
   package var evidence: [NodeID: LayerEvidence] = [:]
   /// Rows that linear layers read on calibration data, by the value they read.
   package var activations: [ValueID: ActivationSample] = [:]
   /// Chooses ranges where a pass tries quantization out.
   package var observer: any Observer = MinMaxObserver()
+  /// Threads that passes may use; their results do not depend on it.
+  package var threads = 1
   /// All remarks so far, each once, in order.
   package private(set) var remarks: [Remark] = []
   /// Names of the values that were `clip(0, 6)` before `swap-relu6` took the 6 away.

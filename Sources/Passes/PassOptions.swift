@@ -59,6 +59,10 @@ public struct PassOptions: Hashable, Sendable {
   public var equalizes: Bool
   /// Whether the means of outputs are moved back on calibration data.
   public var correctsBias: Bool
+  /// Whether biases make up for the rounding of weights by what BatchNorm tells of their data.
+  public var correctsFromStatistics = false
+  /// How scales of weights are chosen.
+  public var weightScales = WeightScales.minMax
   /// How weights become integers.
   public var rounding: WeightRounding
   /// Bits of weights in ``ConvertScheme/weightOnly``, 2 to 8.

@@ -47,6 +47,7 @@ public enum Pipelines {
     .once(.swapRelu6),  // before fusion, which turns the clip into an attribute
     .once(.fuseActivation),  // after BatchNorm, which stands between a convolution and its activation
     .once(.equalizeChannels),  // after fusion, which tells what stands between two layers
+    .once(.absorbBias),  // after the equalization, which scales what it moves
     .once(.eliminateDeadCode),
   ])
 
@@ -66,6 +67,9 @@ public enum Pipelines {
     if options.splitsOutliers { stages.append(.once(.splitOutlierColumns)) }
     return Pipeline(stages: stages)
   }
+
+  /// Corrects biases of a quantized graph by means that the context holds.
+  public static let correctMeans = Pipeline(stages: [.once(.correctBias)])
 
   /// Mends layers of a quantized graph for which the context holds evidence.
   public static func recover(_ options: PassOptions) -> Pipeline {
@@ -90,6 +94,7 @@ public enum Pipelines {
       Pipeline(stages: [.once(.quantizeWeights), .once(.quantizeRecurrences), .once(.quantizeTables)])
     case (.int8, .dynamic):
       Pipeline(stages: [
+        .once(.correctBiasFromStatistics),  // before the quantizers, which hide what a layer reads
         .once(.insertDynamicQuant),
         .once(.quantizeWeights),
         .once(.quantizeRecurrences),
@@ -98,6 +103,7 @@ public enum Pipelines {
       ])
     case (.int8, .static):
       Pipeline(stages: [
+        .once(.correctBiasFromStatistics),  // before the quantizers, which hide what a layer reads
         .once(.insertQuantStubs),
         .once(.clampRelu6),  // after the stubs, whose saturation it relies on
         .once(.quantizeWeights),  // after the stubs: the input's scale bounds the weight's from below

@@ -3,7 +3,7 @@ package import GraphIR
 package import Quantization
 
 /// A linear node with an i8 weight and statically quantized data, as recovery passes edit it.
-package struct QuantizedLayer {
+package struct QuantizedLayer: Sendable {
   package let id: NodeID
   /// What the node multiplies: the dequantized data.
   package let data: ValueID
@@ -34,11 +34,11 @@ package struct QuantizedLayer {
       scales.count == (op.axis == nil ? 1 : linear.channels)
     else { return nil }
     switch linear.op {
-    case .conv(let op): (groups, isTransposed) = (op.group, false)
-    case .gemm(let op): (groups, isTransposed) = (1, !op.transB)
-    case .matMul: (groups, isTransposed) = (1, true)
+    case .conv(let op): groups = op.group
+    case .gemm, .matMul: groups = 1
     default: return nil
     }
+    isTransposed = linear.isTransposed
     self.id = id
     self.linear = linear
     self.data = linear.data
@@ -143,8 +143,8 @@ package struct QuantizedLayer {
     let scales = scales(graph)
     return (0..<channels).map { channel in
       let group = channel / channelsPerGroup
-      let wanted = evidence.moments.floatMean(group)
-      let given = evidence.moments.mean(group)
+      let wanted = Array(evidence.means.float(group))
+      let given = Array(evidence.means.quantized(group))
       let scale = Double(scales[isPerChannel ? channel : 0])
       var sum = Double(evidence.bias[channel])
       for term in 0..<length {
@@ -167,12 +167,25 @@ extension QuantizedLayer {
   /// Nodes keep their ids while a graph is quantized.
   ///
   /// - Returns: nil where the float network has no such node.
-  package func evidence(from float: Graph, _ moments: PatchMoments) -> LayerEvidence? {
+  package func evidence(from float: Graph, _ means: PatchMeans, _ table: PatchTable?) -> LayerEvidence? {
     guard float.contains(id), let linear = LinearNode(float, id), let weight = linear.constantWeight(float),
       let bias = linear.biasValues(float), linear.channels == channels, linear.terms == length
     else { return nil }
-    return LayerEvidence(weight: weight, bias: bias, moments: moments)
+    return LayerEvidence(weight: weight, bias: bias, means: means, table: table)
   }
+
+  /// The u8 value behind ``data``, with its parameters.
+  package func integerData(in graph: Graph) -> (value: ValueID, params: QuantParams)? {
+    guard let (_, node) = graph.producer(of: data), let value = node.inputs[0],
+      let scale = graph.scalar(node.inputs[1]), graph[value].type.dtype == .uint8
+    else { return nil }
+    let zeroPoint = node.inputs.count > 2 ? graph.constant(node.inputs[2])?.intValues()?.first ?? 0 : 0
+    guard let params = try? QuantParams(scale: scale, zeroPoint: zeroPoint, dtype: .uint8) else { return nil }
+    return (value, params)
+  }
+
+  /// The activation that the operator applies to its result.
+  var activation: Activation { linear.activation }
 
   /// The value that the float node reads.
   package func floatData(in float: Graph) -> ValueID? {

@@ -19,6 +19,12 @@ public struct CalibrationStatistics: Hashable, Sendable, Codable {
     var statistics: ValueStatistics
   }
 
+  /// A value that linear layers read.
+  struct ChannelEntry: Hashable, Sendable, Codable {
+    let name: String
+    var sums: ChannelSums
+  }
+
   /// The version of the artifact.
   private static let currentFormat = "qconvert-calibration-1"
 
@@ -32,21 +38,33 @@ public struct CalibrationStatistics: Hashable, Sendable, Codable {
   /// The samples seen, in order of their numbers.
   public private(set) var samples: [SampleDigest]
   private(set) var values: [Entry]
+  /// Means of the channels that linear layers read; empty in statistics of noise and of earlier versions.
+  private(set) var channels: [ChannelEntry]
 
-  init(model: String, data: String, preprocessing: String?, samples: [SampleDigest], values: [Entry]) {
+  init(
+    model: String,
+    data: String,
+    preprocessing: String?,
+    samples: [SampleDigest],
+    values: [Entry],
+    channels: [ChannelEntry]
+  ) {
     format = CalibrationStatistics.currentFormat
     self.model = model
     self.data = data
     self.preprocessing = preprocessing
     self.samples = samples
     self.values = values
+    self.channels = channels
   }
 
   /// Takes in the statistics of other samples.
   ///
   /// - Throws: A refusal when they belong to another network or other data, or share a sample.
   public mutating func merge(_ other: CalibrationStatistics) throws {
-    guard model == other.model, values.map(\.name) == other.values.map(\.name) else {
+    guard model == other.model, values.map(\.name) == other.values.map(\.name),
+      channels.map(\.name) == other.channels.map(\.name)
+    else {
       throw CalibrationStatistics.refusal(
         "belong to different networks",
         "calibrate all shards with the same model and the same --relu6 and --equalize"
@@ -66,6 +84,7 @@ public struct CalibrationStatistics: Hashable, Sendable, Codable {
     }
     samples = (samples + other.samples).sorted { $0.sample < $1.sample }
     for index in values.indices { values[index].statistics.merge(other.values[index].statistics) }
+    for index in channels.indices { channels[index].sums.merge(other.channels[index].sums) }
   }
 
   /// The refusal of a file that holds no statistics.
@@ -95,6 +114,14 @@ public struct CalibrationStatistics: Hashable, Sendable, Codable {
   /// For metadata and reports.
   func text(observer: String) -> String {
     "\(observer), \(samples.count) samples (\(data)), digest \(digest)"
+  }
+
+  /// Drops the means of channels: those of noise tell nothing.
+  mutating func forgetChannels() { channels = [] }
+
+  /// The means of the channels that linear layers read, by name of the value.
+  var channelMeans: [String: [Double]] {
+    Dictionary(channels.map { ($0.name, $0.sums.means) }, uniquingKeysWith: { first, _ in first })
   }
 
   /// The ranges an observer chooses.
@@ -133,9 +160,11 @@ extension CalibrationStatistics {
     preprocessing = try container.decodeIfPresent(String.self, forKey: .preprocessing)
     samples = try container.decode([SampleDigest].self, forKey: .samples)
     values = try container.decode([Entry].self, forKey: .values)
+    channels = try container.decodeIfPresent([ChannelEntry].self, forKey: .channels) ?? []
     let numbers = samples.map(\.sample)
     guard numbers == Set(numbers).sorted(), numbers.allSatisfy({ $0 >= 0 }),
-      values.allSatisfy({ $0.statistics.isSound && $0.statistics.samples == samples.count })
+      values.allSatisfy({ $0.statistics.isSound && $0.statistics.samples == samples.count }),
+      channels.allSatisfy({ $0.sums.samples == samples.count })
     else {
       throw CalibrationStatistics.refusal("hold numbers that contradict each other", "calibrate again")
     }

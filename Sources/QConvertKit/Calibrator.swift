@@ -37,12 +37,17 @@ struct Calibrator {
     var statistics = targets.map { _ in ValueStatistics() }
     var digests: [CalibrationStatistics.SampleDigest] = []
     let position = Dictionary(zip(targets, targets.indices), uniquingKeysWith: { first, _ in first })
+    let read = ChannelMeans.targets(graph)
+    var sums = read.map { _ in ChannelSums() }
+    let reading = Dictionary(zip(read.map(\.value), read.indices), uniquingKeysWith: { first, _ in first })
+    let observed = targets + read.map(\.value).filter { position[$0] == nil }
     let session = try Session(graph, options: QConvert.sessionOptions(threads: threads))
     for index in 0..<part.count {
       let number = first + index * step
       let sample = try part.sample(index)
-      _ = try session.run(sample.inputs, observing: targets) { (id, tensor) throws(Refusal) in
+      _ = try session.run(sample.inputs, observing: observed) { (id, tensor) throws(Refusal) in
         if let place = position[id] { statistics[place].observe(tensor, sample: number) }
+        if let place = reading[id] { sums[place].observe(tensor, isLast: read[place].isLast) }
       }
       digests.append(.init(sample: number, digest: try part.subset(from: index, limit: 1).digest()))
       progress(index + 1, part.count)
@@ -52,7 +57,8 @@ struct Calibrator {
       data: dataset.summary,
       preprocessing: graph.metadata[MetadataKey.preprocessing],
       samples: digests,
-      values: zip(targets, statistics).map { .init(name: graph[$0].name, statistics: $1) }
+      values: zip(targets, statistics).map { .init(name: graph[$0].name, statistics: $1) },
+      channels: zip(read, sums).map { .init(name: graph[$0.value].name, sums: $1) }
     )
   }
 }

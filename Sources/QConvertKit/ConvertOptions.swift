@@ -45,8 +45,14 @@ public struct ConvertOptions: Sendable {
   public var preset = Preset.auto
   /// Whether the ranges of channels are evened out between layers before calibration.
   public var equalizes = false
-  /// Whether the means of outputs are moved back to where they were in float; needs ``calibrationData``.
+  /// Whether the means of outputs are moved back to where they were in float, layer after layer through those that are
+  /// quantized already; needs ``calibrationData``.
   public var correctsBias = false
+  /// Whether biases make up for what rounding the weights does to the means of outputs, by the means of channels in calibration;
+  /// in networks other than transformers.
+  public var correctsMeans = true
+  /// One of ``weightScaleNames``.
+  public var weightScales = ConvertOptions.weightScaleNames[0]
   /// One of ``roundingNames``; all but the first need ``calibrationData``.
   public var rounding = ConvertOptions.roundingNames[0]
   /// Whether ranges of channels move from activations to weights where that lowers the error on ``calibrationData``; nil: the
@@ -102,6 +108,9 @@ public struct ConvertOptions: Sendable {
   /// Names of the ways weights become integers, the standard one first.
   public static let roundingNames = WeightRounding.allCases.map(\.rawValue)
 
+  /// Names of the ways scales of weights are chosen, the standard one first.
+  public static let weightScaleNames = WeightScales.allCases.map(\.rawValue)
+
   /// Names of the ReLU6 policies.
   public static let relu6Names = Relu6Policy.allCases.map(\.rawValue)
 
@@ -130,6 +139,7 @@ public struct ConvertOptions: Sendable {
       rounding: WeightRounding(rawValue: rounding) ?? .nearest
     )
     (result.bits, result.block) = (bits, block)
+    result.weightScales = WeightScales(rawValue: weightScales) ?? .minMax
     return result
   }
 
@@ -158,6 +168,7 @@ public struct ConvertOptions: Sendable {
     guard precision == .int8 else { return precision.rawValue }
     let rows = activations == .dynamic && preset == .transformer ? " per-token" : ""
     var text = "int8 \(isPerChannel ? "per-channel" : "per-tensor") \(activations.rawValue)\(rows)"
+    if weightScales != ConvertOptions.weightScaleNames[0] { text += ", \(weightScales) weight scales" }
     if equalizes { text += ", equalized" }
     if smooths(preset) { text += ", smoothed" + (smoothingAlpha.map { " by \($0)" } ?? "") }
     if splitsOutliers(preset) { text += ", outlier columns in float" }

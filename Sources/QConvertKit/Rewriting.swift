@@ -106,6 +106,7 @@ struct Rewriting {
     context.kept.merge(float) { own, _ in own }
     var result = Result(graph: graph, records: records)
     result.records += try manager.run(Pipelines.quantize(context.options), on: &result.graph, &context)
+    try correctMeans(&result, &context)
     if isMended, options.precision == .int8, options.recovers { try recover(&result, &context) }
     result.remarks = context.remarks
     result.graph.metadata[MetadataKey.scheme] = options.schemeText(preset)
@@ -126,6 +127,10 @@ struct Rewriting {
   private mutating func choosePreset() {
     let (chosen, reason) = options.preset.resolved(for: graph)
     preset = chosen
+    let knowsMeans =
+      options.calibration.map { !$0.channelMeans.isEmpty }
+      ?? (options.activations == .static && options.calibrationData != ConvertOptions.synthetic)
+    context.options.correctsFromStatistics = options.correctsMeans && chosen != .transformer && !knowsMeans
     if chosen == .transformer, options.activations == .dynamic {
       context.options.activationGranularity = .perRow
     }
@@ -161,6 +166,16 @@ struct Rewriting {
     records += try manager.run(Pipelines.shape(context.options), on: &graph, &context)
     context.activations = [:]
     graph.metadata[MetadataKey.recovery] = Recovery.summary(context.remarks[before...])
+  }
+
+  /// Corrects biases by what calibration knows of channels.
+  private func correctMeans(_ result: inout Result, _ context: inout PassContext) throws(Refusal) {
+    guard options.precision == .int8, options.correctsMeans, preset != .transformer,
+      let means = statistics?.channelMeans, !means.isEmpty, !options.disabledPasses.contains("quantize-bias")
+    else { return }
+    context.evidence = ChannelMeans.evidence(of: result.graph, from: graph, means: means)
+    result.records += try manager.run(Pipelines.correctMeans, on: &result.graph, &context)
+    context.evidence = [:]
   }
 
   /// Mends layers from calibration data.
@@ -240,7 +255,11 @@ struct Rewriting {
 
   private func observe(_ shard: CalibrationShard?) throws(Refusal) -> CalibrationStatistics {
     let calibrator = Calibrator(threads: options.threads, shard: shard)
-    return try calibrator.calibrate(graph, on: try calibrationSamples()) { progress(.calibrated($0, of: $1)) }
+    var seen = try calibrator.calibrate(graph, on: try calibrationSamples()) {
+      progress(.calibrated($0, of: $1))
+    }
+    if options.calibrationData == ConvertOptions.synthetic { seen.forgetChannels() }
+    return seen
   }
 
   /// The samples that ranges are observed on and layers are mended from.

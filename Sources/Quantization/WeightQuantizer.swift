@@ -15,7 +15,8 @@ package struct QuantizedWeight: Sendable {
 
 /// Symmetric i8 quantization of weights.
 ///
-/// `scale = absmax / 127`, `q = clamp(rne(w / scale), -127, 127)` (K6), per tensor or per index of one axis.
+/// `scale = absmax / 127`, `q = clamp(rne(w / scale), -127, 127)` (K6), per tensor or per index of one axis; or the scale below with the
+/// least squared error (``WeightScales``).
 ///
 /// Three floors keep a nearly dead channel from ruining the arithmetic behind it (K1, K4, K5): the least normal
 /// number, 2^-40 of the tensor's own scale, and what the caller asks for, so that a bias fits the accumulator.
@@ -27,12 +28,14 @@ package enum WeightQuantizer {
   ///   - weight: f32 values, all finite.
   ///   - axis: The axis of the output channels; nil quantizes per tensor.
   ///   - floors: The least scale of each channel; empty: none. Per tensor, the largest counts.
+  ///   - rule: How scales are chosen.
   ///   - allocator: Where the i8 values live.
   /// - Throws: A refusal when a value is not finite (O36), the weight is not f32, or a scale breaks K1.
   package static func quantize(
     _ weight: Tensor,
     axis: Int?,
     floors: [Float] = [],
+    choosing rule: WeightScales = .minMax,
     in allocator: StorageAllocator = .heap
   ) throws(Refusal) -> QuantizedWeight {
     guard weight.dtype == .float32, let layout = ChannelLayout(weight, axis: axis) else {
@@ -44,7 +47,7 @@ package enum WeightQuantizer {
       throw refusal("O36", "the weight holds NaN or infinity")
     }
     let (scales, raised) = self.scales(
-      peaks: peaks,
+      peaks: rule == .mse ? fitted(weight, layout, peaks) : peaks,
       floors: axis == nil ? floors.max().map { [$0] } ?? [] : floors
     )
     guard scales.allSatisfy(QuantParams.isValidScale) else {

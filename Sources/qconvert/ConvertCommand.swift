@@ -186,8 +186,14 @@ struct QuantizationFlags: ParsableArguments {
 
   @OptionGroup var recovery: RecoveryFlags
 
-  @Flag(help: "Move the means of outputs back to where they were in float; needs --calibrate.")
-  var biasCorrection = false
+  @Flag(
+    inversion: .prefixedNo,
+    help: ArgumentHelp(
+      "Move the means of outputs back to where they were in float, layer after layer on the samples; needs --calibrate. By "
+        + "default, what rounding weights does to them is made up for by the means of channels that calibration saw."
+    )
+  )
+  var biasCorrection: Bool?
 
   @Option(
     help: ArgumentHelp(
@@ -197,6 +203,14 @@ struct QuantizationFlags: ParsableArguments {
     )
   )
   var rounding: String = ConvertOptions.roundingNames.first ?? ""
+
+  @Option(
+    help: ArgumentHelp(
+      "Scales of int8 weights: min-max (nothing is cut) or mse (least squared error of the weights).",
+      valueName: "rule"
+    )
+  )
+  var weightScales: String?
 
   @Flag(help: "The same as --rounding adaround.")
   var adaround = false
@@ -242,7 +256,12 @@ struct QuantizationFlags: ParsableArguments {
     if !ConvertOptions.roundingNames.contains(rounding) {
       throw ValidationError("--rounding takes \(ConvertOptions.roundingNames.joined(separator: ", "))")
     }
-    let recovers = biasCorrection || adaround || rounding != ConvertOptions.roundingNames.first
+    if let weightScales, !ConvertOptions.weightScaleNames.contains(weightScales) || precision != .int8 {
+      throw ValidationError(
+        "--weight-scales takes \(ConvertOptions.weightScaleNames.joined(separator: ", ")), and goes with --int8"
+      )
+    }
+    let recovers = biasCorrection == true || adaround || rounding != ConvertOptions.roundingNames.first
     if recovers && (precision != .int8 || calibrate == nil) {
       throw ValidationError("--bias-correction, --rounding and --adaround go with --int8 and --calibrate")
     }
@@ -288,8 +307,10 @@ struct QuantizationFlags: ParsableArguments {
     if let observer { options.observer = observer }
     if let alpha { options.alpha = alpha }
     if let percentile { options.percentile = percentile }
+    if let weightScales { options.weightScales = weightScales }
     options.preset = Preset(rawValue: preset) ?? .auto
-    options.correctsBias = biasCorrection
+    options.correctsBias = biasCorrection == true
+    options.correctsMeans = biasCorrection != false
     options.rounding = adaround ? "adaround" : rounding
     options.calibration = try calibration.map(StatisticsFile.read)
     shaping.apply(to: &options)

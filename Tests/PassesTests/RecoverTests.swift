@@ -55,6 +55,24 @@ struct EqualizeChannelsTests {
     }
   }
 
+  @Test("across a clip only channels that stay below its bound are scaled, and the function stays")
+  func clipped() throws {
+    let text = chain("\"clip\", activation_params = [0, 6]")
+    let graph = try parse(text)
+    var known = context
+    known.normalized[graph.order[0]] = ChannelStatistics(means: [5, 0], deviations: [1, 0.3])
+    known.normalized[graph.order[1]] = ChannelStatistics(means: [0, 1], deviations: [1, 1])
+    let outcome = try run(.equalizeChannels, graph, context: known)
+    #expect(outcome.changed)
+    let first = try #require(outcome.floats("w1"))
+    let second = try #require(outcome.floats("w2"))
+    #expect(Array(first[0..<2]) == [8, -4] && second[0] == 0.5)
+    #expect(first[2] > 0.5 && second[1] < 8)
+    for (found, expected) in zip(try output(outcome.graph), try output(graph)) {
+      #expect(abs(found - expected) <= 1e-4 * max(1, abs(expected)))
+    }
+  }
+
   @Test("other activations, other users and the option keep it away")
   func kept() throws {
     #expect(try !run(.equalizeChannels, chain("\"relu\"")).changed)
@@ -94,15 +112,24 @@ struct RecoveryPassTests {
   private func evidence(_ float: Graph, _ layer: QuantizedLayer, _ random: inout SplitMix64) throws
     -> LayerEvidence
   {
-    var moments = PatchMoments(groups: 1, length: 16, hasProducts: true, hasCrossProducts: true)
-    let count = 500
-    var values: [Float] = []
+    let count = 504
+    let params = try QuantParams(scale: 4 / 255, zeroPoint: 0, dtype: .uint8)
+    var rows: [[UInt8]] = []
     for _ in 0..<count {
       let common = random.float(0...3)
-      values += (0..<16).map { _ in common + random.float(0...0.5) }
+      rows.append((0..<16).map { _ in UInt8(params.quantize(common + random.float(0...0.5))) })
     }
-    moments.add(quantized: values, float: values.map { $0 * 1.01 }, patches: count)
-    return try #require(layer.evidence(from: float, moments))
+    var table = PatchTable(groups: 1, length: 16, capacity: count, params: params)
+    unsafe table.add(count) { (target, _) in
+      for term in 0..<16 {
+        for patch in 0..<count { unsafe target[term * count + patch] = rows[patch][term] }
+      }
+    }
+    let means = (0..<16).map { term in
+      rows.reduce(0) { $0 + Double(params.dequantize(Int($1[term]))) } / Double(count)
+    }
+    let pair = PatchMeans(quantized: means, float: means.map { $0 * 1.01 }, length: 16)
+    return try #require(layer.evidence(from: float, pair, table))
   }
 
   private func deviation(_ layer: QuantizedLayer, _ evidence: LayerEvidence, _ graph: Graph) throws -> Double
@@ -148,7 +175,7 @@ struct RecoveryPassTests {
     let outcome = try run(.roundWeights, graph, context: context, isIdempotent: false)
     #expect(outcome.changed)
     #expect(layer.integers(outcome.graph) != layer.integers(graph))
-    #expect(try deviation(layer, evidence, outcome.graph) < 1e-4)
+    #expect(try deviation(layer, evidence.onQuantizedData, outcome.graph) < 1e-4)
     #expect(outcome.remarks.contains { $0.text.contains("dB lower on calibration data") })
   }
 
@@ -164,5 +191,74 @@ struct RecoveryPassTests {
     var context = PassContext()
     context.evidence = [layer.id: try evidence(float, layer, &random)]
     #expect(try !run(.roundWeights, graph, context: context).changed)
+  }
+}
+
+@Suite("ChannelMeans")
+struct ChannelMeansTests {
+  @Test("elements of a patch have the mean of their channel, less where they lie in the padding")
+  func padding() throws {
+    let float = try parse(
+      """
+      graph @net {
+        input %x: f32[1, 2, 4, 4]
+        const %w: f32[2, 1, 3, 3] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 8, 7, 6, 5, 4, 3, 2, 1]
+        %y: f32[1, 2, 2, 2] = conv(%x, %w) {strides = [2, 2], pads = [1, 1, 0, 0], dilations = [1, 1], group = 2}
+        output %y
+      }
+      """
+    )
+    #expect(ChannelMeans.targets(float).map(\.isLast) == [false])
+    var ranges = ActivationRanges()
+    try ranges.set(.init(name: "x", low: 0, high: 4, samples: 1))
+    var context = PassContext(ranges: ranges)
+    var graph = float
+    try PassManager().run(Pipelines.quantize(context.options), on: &graph, &context)
+    let evidence = ChannelMeans.evidence(of: graph, from: float, means: ["x": [2, -8]])
+    let layer = try #require(QuantizedLayer.all(in: graph).first)
+    let means = try #require(evidence[layer.id]).means
+    let shares = [0.25, 0.5, 0.5, 0.5, 1, 1, 0.5, 1, 1]
+    #expect(Array(means.quantized(0)) == shares.map { $0 * 2 })
+    #expect(Array(means.float(1)) == shares.map { $0 * -8 })
+    #expect(ChannelMeans.evidence(of: graph, from: float, means: ["x": [2]]).isEmpty)
+    #expect(ChannelMeans.evidence(of: graph, from: float, means: [:]).isEmpty)
+  }
+
+  @Test(
+    "with the means of channels, bias correction takes away what rounding weights adds to the means of outputs"
+  )
+  func correction() throws {
+    var random = SplitMix64(seed: 77)
+    let weights = (0..<64).map { _ in "\(random.float())" }.joined(separator: ", ")
+    let float = try parse(
+      """
+      graph @net {
+        input %x: f32[1, 16]
+        const %w: f32[4, 16] = [\(weights)]
+        %y: f32[1, 4] = gemm(%x, %w) {trans_b = 1}
+        output %y
+      }
+      """
+    )
+    var ranges = ActivationRanges()
+    try ranges.set(.init(name: "x", low: 0, high: 4, samples: 1))
+    var context = PassContext(options: PassOptions(granularity: .perTensor), ranges: ranges)
+    var graph = float
+    try PassManager().run(Pipelines.quantize(context.options), on: &graph, &context)
+    let plain = graph
+    let input = [Float](repeating: 4 * 100 / 255, count: 16)
+    context.evidence = ChannelMeans.evidence(of: graph, from: float, means: ["x": input.map(Double.init)])
+    try PassManager().run(Pipelines.correctMeans, on: &graph, &context)
+    func output(_ graph: Graph) throws -> [Float] {
+      let session = try Session(graph, options: SessionOptions(executor: .reference))
+      let outputs = try session.run(["x": Tensor.floats(input, [1, 16])])
+      return try #require(outputs["y"]).elements(as: Float.self)
+    }
+    let wanted = try output(float)
+    func error(_ graph: Graph) throws -> Float {
+      zip(try output(graph), wanted).reduce(0) { max($0, abs($1.0 - $1.1)) }
+    }
+    #expect(try error(plain) > 1e-2)
+    #expect(try error(graph) < 1e-3)
   }
 }

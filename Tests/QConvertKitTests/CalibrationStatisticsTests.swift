@@ -49,6 +49,17 @@ import Testing
     #expect(written == made)
   }
 
+  @Test("statistics of versions without means of channels can be read, and then tell none")
+  func earlier() throws {
+    let whole = try statistics()
+    #expect(!whole.channelMeans.isEmpty)
+    #expect(whole.channelMeans.values.allSatisfy { !$0.isEmpty })
+    let old = try decoded { $0["channels"] = nil }
+    #expect(old.channelMeans.isEmpty && old.values == whole.values)
+    var copy = whole
+    expectRefusal(rule: "K8", containing: "different networks") { try copy.merge(old) }
+  }
+
   @Test("what cannot belong together is not merged")
   func refusedMerges() throws {
     let whole = try statistics()

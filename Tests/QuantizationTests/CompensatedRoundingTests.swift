@@ -10,52 +10,23 @@ private func patches(_ count: Int, _ length: Int, seed: UInt64) -> [[Float]] {
   }
 }
 
-private func moments(_ quantized: [[Float]], _ float: [[Float]], crossed: Bool = true) -> PatchMoments {
-  var result = PatchMoments(
-    groups: 1,
-    length: quantized[0].count,
-    hasProducts: true,
-    hasCrossProducts: crossed
-  )
-  func padded(_ rows: [[Float]]) -> [Float] {
-    rows.flatMap { $0 + [Float](repeating: 0, count: result.stride - $0.count) }
+/// `E[y yᵀ]`, less the means' product where `isCentred`.
+private func covariance(_ rows: [[Float]], isCentred: Bool = false) -> [Double] {
+  let length = rows[0].count
+  let count = Double(rows.count)
+  let means = (0..<length).map { i in isCentred ? rows.reduce(0) { $0 + Double($1[i]) } / count : 0 }
+  return (0..<(length * length)).map { place in
+    let (i, j) = place.quotientAndRemainder(dividingBy: length)
+    return rows.reduce(0) { $0 + Double($1[i]) * Double($1[j]) } / count - means[i] * means[j]
   }
-  result.add(quantized: padded(quantized), float: padded(float), patches: quantized.count)
-  return result
 }
 
 @Suite("CompensatedRounding")
 struct CompensatedRoundingTests {
-  @Test("moments are what brute force sums", arguments: [1, 5, 8, 19])
-  func sums(length: Int) {
-    let y = patches(150, length, seed: 3)
-    let x = patches(150, length, seed: 4)
-    let moments = moments(y, x)
-    func mean(_ rows: [[Float]], _ i: Int) -> Double { rows.reduce(0) { $0 + Double($1[i]) } / 150 }
-    let covariance = moments.covariance(0, isCentred: true)
-    let raw = moments.covariance(0, isCentred: false)
-    let cross = moments.crossCovariance(0, isCentred: true)
-    for i in 0..<length {
-      #expect(abs(moments.mean(0)[i] - mean(y, i)) < 1e-6)
-      #expect(abs(moments.floatMean(0)[i] - mean(x, i)) < 1e-6)
-      for j in 0..<length {
-        let product = y.reduce(0) { $0 + Double($1[i]) * Double($1[j]) } / 150
-        let crossed = zip(x, y).reduce(0) { $0 + Double($1.0[i] - $1.1[i]) * Double($1.1[j]) } / 150
-        #expect(abs(raw[i * length + j] - product) < 1e-4)
-        #expect(abs(covariance[i * length + j] - (product - mean(y, i) * mean(y, j))) < 1e-4)
-        let expected = crossed - (mean(x, i) - mean(y, i)) * mean(y, j)
-        #expect(abs(cross[i * length + j] - expected) < 1e-4)
-      }
-    }
-  }
-
   @Test("Cholesky factors multiply to the matrix, and solve it")
   func cholesky() {
     let length = 11
-    var matrix = moments(patches(60, length, seed: 8), patches(60, length, seed: 8)).covariance(
-      0,
-      isCentred: true
-    )
+    var matrix = covariance(patches(60, length, seed: 8), isCentred: true)
     for index in 0..<length { matrix[index * length + index] += 0.01 }
     let lower = Cholesky.lower(matrix, length)
     for i in 0..<length {
@@ -84,13 +55,7 @@ struct CompensatedRoundingTests {
   @Test("errors are far smaller than those of nearest rounding, and sweeps never raise them")
   func gain() {
     let length = 24
-    let rounding = CompensatedRounding(
-      covariance: moments(patches(400, length, seed: 5), patches(400, length, seed: 5)).covariance(
-        0,
-        isCentred: false
-      ),
-      length: length
-    )
+    let rounding = CompensatedRounding(covariance: covariance(patches(400, length, seed: 5)), length: length)
     var random = SplitMix(state: 6)
     var (nearest, plain, refined) = (0.0, 0.0, 0.0)
     for _ in 0..<40 {
@@ -110,11 +75,7 @@ struct CompensatedRoundingTests {
 
   @Test("three weights are rounded nearly as well as by trying all integers")
   func exhaustive() {
-    let covariance = moments(patches(200, 3, seed: 9), patches(200, 3, seed: 9)).covariance(
-      0,
-      isCentred: false
-    )
-    let rounding = CompensatedRounding(covariance: covariance, length: 3)
+    let rounding = CompensatedRounding(covariance: covariance(patches(200, 3, seed: 9)), length: 3)
     var random = SplitMix(state: 10)
     var (total, best) = (0.0, 0.0)
     for _ in 0..<50 {

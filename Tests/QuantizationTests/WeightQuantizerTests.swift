@@ -113,3 +113,34 @@ struct SplitMix {
   /// In -1...1.
   mutating func uniform() -> Float { Float(Int64(next() >> 40) - (1 << 23)) / Float(1 << 23) }
 }
+
+@Suite("WeightScales")
+struct WeightScalesTests {
+  private func error(_ weight: Tensor, _ quantized: QuantizedWeight) -> Double {
+    let values = weight.elements(as: Float.self)
+    let integers = quantized.values.elements(as: Int8.self)
+    let scales = quantized.scales.elements(as: Float.self)
+    let perScale = values.count / scales.count
+    return values.indices.reduce(0) { sum, index in
+      let error = Double(values[index]) - Double(integers[index]) * Double(scales[index / perScale])
+      return sum + error * error
+    }
+  }
+
+  @Test(
+    "least squared error beats the largest magnitude where one weight sticks out",
+    arguments: [nil, 0] as [Int?]
+  )
+  func outlier(axis: Int?) throws {
+    var random = SplitMix(state: 12)
+    var values = (0..<60_000).map { _ in random.uniform() * 0.3 }
+    values[17] = 0.5
+    let weight = try Tensor.floats(values, [2, 30_000])
+    let plain = try WeightQuantizer.quantize(weight, axis: axis)
+    let fitted = try WeightQuantizer.quantize(weight, axis: axis, choosing: .mse)
+    #expect(error(weight, fitted) < error(weight, plain))
+    #expect(fitted.scales.elements(as: Float.self)[0] < plain.scales.elements(as: Float.self)[0])
+    let zeros = try Tensor.floats([Float](repeating: 0, count: 8), [2, 4])
+    #expect(try WeightQuantizer.quantize(zeros, axis: axis, choosing: .mse).scales.count > 0)
+  }
+}

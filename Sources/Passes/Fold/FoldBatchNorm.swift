@@ -40,6 +40,8 @@ extension Pass {
 private struct Affine {
   let factors: [Double]
   let shifts: [Double]
+  /// Of the result, as training saw it.
+  let statistics: ChannelStatistics
 
   init?(_ op: BatchNorm, _ node: Node, _ graph: Graph) {
     guard let count = graph.constant(node.inputs[1])?.count,
@@ -59,6 +61,7 @@ private struct Affine {
     }
     self.factors = factors
     self.shifts = shifts
+    statistics = ChannelStatistics(means: beta.map(Double.init), deviations: gamma.map { Double(abs($0)) })
   }
 }
 
@@ -117,6 +120,7 @@ private func foldIntoProducer(
   try replaceWeight(linear, by: scaled, &graph)
   let operands = try operands(of: linear, bias: newBias, name: name, &graph)
   graph.absorb(id, into: producer, as: op, inputs: operands)
+  context.normalized[producer] = affine.statistics
   return true
 }
 

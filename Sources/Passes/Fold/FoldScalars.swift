@@ -108,6 +108,7 @@ private func fold(
   }
   let tensor = try Tensor.floats(values)
   let newBias = graph.addConstant(graph.uniqueName("\(name).bias"), tensor)
+  context.normalized[linear.id] = nil
   graph.absorb(id, into: linear.id, as: linear.op, inputs: [linear.data, linear.weight, newBias])
   return true
 }

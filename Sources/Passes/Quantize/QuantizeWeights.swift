@@ -60,6 +60,7 @@ private func quantize(
     tensor,
     axis: axis,
     floors: scaleFloors(users, graph),
+    choosing: context.options.weightScales,
     in: context.allocator
   )
   tensor.releasePages()

@@ -35,15 +35,23 @@ extension QuantizedLayer {
     _ context: inout PassContext
   ) throws(Refusal) -> Bool {
     let bias = correctedBias(evidence, graph)
-    let before = graph.constant(graph.producer(of: graph[id].inputs.last ?? nil)?.node.inputs[0])
+    let before = storedBias(graph)
     guard try setBias(bias, in: &graph) else {
       context.missed(graph, id, "the corrected bias does not fit the accumulator (K5)")
       return false
     }
-    let after = graph.constant(graph.producer(of: graph[id].inputs.last ?? nil)?.node.inputs[0])
-    guard before?.elements(as: Int32.self) != after?.elements(as: Int32.self) else { return false }
+    guard before != storedBias(graph) else { return false }
     let shift = zip(bias, evidence.bias).reduce(Float(0)) { max($0, abs($1.0 - $1.1)) }
     context.remark(.applied, at: graph.label(of: id), "moved the bias by at most \(shift)")
     return true
+  }
+
+  /// The i32 bias; nil where there is none.
+  private func storedBias(_ graph: Graph) -> [Int32]? {
+    let inputs = graph[id].inputs
+    guard inputs.count > 2, let (_, node) = graph.producer(of: inputs[2]),
+      let tensor = graph.constant(node.inputs[0]), tensor.dtype == .int32
+    else { return nil }
+    return tensor.elements(as: Int32.self)
   }
 }

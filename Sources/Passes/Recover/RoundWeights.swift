@@ -10,9 +10,10 @@ extension Pass {
   ///     const %w: i8[..] = nearest(W / s)           const %w: i8[..] = compensated(W / s)
   ///     %1 = conv(%x.dq, %w.dq, %b.dq)              %1 = conv(%x.dq, %w.dq, %b'.dq)
   ///
-  /// The error counted is that of the outputs' deviations from their means; the bias then mends the means. With `adaround`
-  /// the weights aimed at are those that also undo, as far as a linear layer can, what earlier layers did to its
-  /// inputs; several scales are tried per channel, and single integers are moved by 1 while that helps.
+  /// The error counted is that of the outputs' deviations from their means, on what the quantized layer reads; the bias then mends the
+  /// means. With `adaround` several scales are tried per channel, and single integers are moved by 1 while that brings the output
+  /// behind the activation nearer to the float weights'. What earlier layers did to the data is not made up for: most of that is
+  /// what quantizers cut off, which no weight brings back.
   ///
   /// Not applied: to layers without calibration evidence, with a shared weight or with more products per output than the evidence
   /// holds.
@@ -25,9 +26,9 @@ extension Pass {
     var changed = false
     for id in graph.order {
       guard let evidence = context.evidence[id], let layer = QuantizedLayer(graph, id),
-        evidence.moments.hasProducts, layer.ownsScales(graph)
+        let table = evidence.table, table.vectors > 0, layer.ownsScales(graph)
       else { continue }
-      if try layer.round(evidence, &graph, &context) { changed = true }
+      if try layer.round(evidence, table, &graph, &context) { changed = true }
     }
     return changed
   }
@@ -36,6 +37,7 @@ extension Pass {
 extension QuantizedLayer {
   fileprivate func round(
     _ evidence: LayerEvidence,
+    _ table: PatchTable,
     _ graph: inout Graph,
     _ context: inout PassContext
   ) throws(Refusal) -> Bool {
@@ -43,94 +45,142 @@ extension QuantizedLayer {
     let nearest = integers(graph)
     var integers = nearest
     var scales = scales(graph)
-    let float = evidence.weight.elements(as: Float.self)
-    let floors = scaleFloors(graph, bias: evidence.bias)
     var (before, after) = (0.0, 0.0)
-    for group in 0..<groups {
-      let covariance = evidence.moments.covariance(group, isCentred: takesBias)
-      let rounding = CompensatedRounding(covariance: covariance, length: length)
-      let target = isRefined ? Target(evidence.moments, group, covariance, isCentred: takesBias) : nil
-      for channel in (group * channelsPerGroup)..<((group + 1) * channelsPerGroup) {
-        let place = isPerChannel ? channel : 0
-        let own = row(channel, of: float)
-        let wanted = target?.weights(own) ?? own
-        let standing = (0..<length).map { nearest[index(channel, $0)] }
-        before += rounding.error(wanted, standing, Double(scales[place]))
-        let row = best(
-          wanted,
-          rounding,
-          scale: scales[place],
-          floor: floors.isEmpty ? 0 : floors[channel],
-          isRefined: isRefined
-        )
-        after += row.error
-        if isPerChannel { scales[place] = row.scale }
-        for (term, value) in row.values.enumerated() { integers[index(channel, term)] = value }
-      }
+    let rounding = LayerRounding(
+      layer: self,
+      evidence: evidence,
+      table: table,
+      weights: evidence.weight.elements(as: Float.self),
+      standing: nearest,
+      scales: scales,
+      floors: scaleFloors(graph, bias: evidence.bias),
+      isRefined: isRefined
+    )
+    for (channel, outcome) in rounding.outcomes(threads: context.threads).enumerated() {
+      before += outcome.before
+      after += outcome.row.error
+      if isPerChannel { scales[channel] = outcome.row.scale }
+      for (term, value) in outcome.row.values.enumerated() { integers[index(channel, term)] = value }
     }
     guard integers != nearest, after < before else { return false }
+    let untouched = graph
     try setWeight(integers, scales, in: &graph)
-    if takesBias { _ = try correctBias(evidence, &graph, &context) }
+    if takesBias, try !setBias(correctedBias(evidence.onQuantizedData, graph), in: &graph) {
+      graph = untouched
+      context.missed(graph, id, "the bias that belongs to other integers does not fit the accumulator (K5)")
+      return false
+    }
     let gain = after > 0 ? 10 * log10(before / after) : 0
     let text = "the error of rounding is \((gain * 10).rounded() / 10) dB lower on calibration data"
     context.remark(.applied, at: graph.label(of: id), text)
     return true
   }
+}
 
-  /// The best of the rows that some scales give; the given scale alone where all channels share one.
-  private func best(
-    _ wanted: [Double],
-    _ rounding: CompensatedRounding,
-    scale: Float,
-    floor: Float,
-    isRefined: Bool
-  ) -> CompensatedRounding.Row {
-    let sweeps = isRefined ? 8 : 0
-    var best = rounding.round(wanted, scale: scale, sweeps: sweeps)
-    guard isRefined, isPerChannel else { return best }
-    let peak = wanted.reduce(0.0) { max($0, abs($1)) }
-    let count = length <= 64 ? 24 : 4
-    for step in 0..<count {
-      let share = 1 - (length <= 64 ? 0.01 : 0.03) * Double(step)
-      let candidate = Float(peak / 127 * share)
-      guard candidate >= floor, QuantParams.isValidScale(candidate) else { continue }
-      let row = rounding.round(wanted, scale: candidate, sweeps: sweeps)
-      if row.error < best.error { best = row }
-    }
-    return best
+/// What is known of a layer whose weights are rounded.
+private struct LayerRounding: Sendable {
+  struct Outcome: Sendable {
+    var row: OutputFitting.Row
+    /// The error of the integers that stood there.
+    var before: Double
+  }
+
+  let layer: QuantizedLayer
+  let evidence: LayerEvidence
+  let table: PatchTable
+  let weights: [Float]
+  /// The integers that stand there.
+  let standing: [Int8]
+  let scales: [Float]
+  let floors: [Float]
+  let isRefined: Bool
+
+  /// One outcome per output channel.
+  func outcomes(threads: Int) -> [Outcome] {
+    let isSpread = layer.groups > 1
+    return Parallel.map(layer.groups, threads: isSpread ? threads : 1) { group in
+      let rounding = GroupRounding(self, group, threads: isSpread ? 1 : threads)
+      return Parallel.map(layer.channelsPerGroup, threads: isSpread ? 1 : threads) { index in
+        let channel = group * layer.channelsPerGroup + index
+        return isRefined ? rounding.refined(channel) : rounding.compensated(channel)
+      }
+    }.flatMap(\.self)
   }
 }
 
-/// The weights that, applied to what the quantized layer reads, come nearest to the float layer's outputs:
-/// `W + W E[(x − y) yᵀ] E[y yᵀ]⁻¹`.
-private struct Target {
-  private let length: Int
-  private let cross: [Double]
-  private let lower: [Double]
+/// Rounds the channels of one group.
+private struct GroupRounding: Sendable {
+  typealias Outcome = LayerRounding.Outcome
 
-  /// Nil where the moments hold no cross products.
-  init?(_ moments: PatchMoments, _ group: Int, _ covariance: [Double], isCentred: Bool) {
-    guard moments.hasCrossProducts else { return nil }
-    let length = moments.length
-    self.length = length
-    cross = moments.crossCovariance(group, isCentred: isCentred)
-    var damped = covariance
-    let mean = (0..<length).reduce(0.0) { $0 + covariance[$1 * length + $1] } / Double(max(length, 1))
-    for index in 0..<length { damped[index * length + index] += mean > 0 ? 0.01 * mean : 1 }
-    lower = Cholesky.lower(damped, length)
+  private let known: LayerRounding
+  private let columns: PatchColumns
+  private let rounding: CompensatedRounding
+  private let fitting: OutputFitting
+  private let means: [Double]
+
+  init(_ known: LayerRounding, _ group: Int, threads: Int) {
+    self.known = known
+    let layer = known.layer
+    means = Array(known.evidence.means.quantized(group))
+    columns = PatchColumns(known.table, group, centre: layer.takesBias ? means : means.map { _ in 0 })
+    rounding = CompensatedRounding(covariance: columns.covariance(threads: threads), length: layer.length)
+    fitting = OutputFitting(columns, layer.activation)
   }
 
-  func weights(_ own: [Double]) -> [Double] {
-    var projected = [Double](repeating: 0, count: length)
-    unsafe cross.withUnsafeBufferPointer { (cross) in
-      unsafe projected.withUnsafeMutableBufferPointer { (projected) in
-        for (row, weight) in own.enumerated() where weight != 0 {
-          let base = row &* length
-          for column in 0..<length { unsafe projected[column] += weight * cross[base &+ column] }
-        }
+  private var layer: QuantizedLayer { known.layer }
+
+  private func scale(_ channel: Int) -> Float { known.scales[layer.isPerChannel ? channel : 0] }
+
+  private func floor(_ channel: Int) -> Float { known.floors.isEmpty ? 0 : known.floors[channel] }
+
+  private func standingRow(_ channel: Int) -> [Int8] {
+    (0..<layer.length).map { known.standing[layer.index(channel, $0)] }
+  }
+
+  /// The weights rounded so that their errors cancel.
+  func compensated(_ channel: Int) -> Outcome {
+    let wanted = layer.row(channel, of: known.weights)
+    let row = rounding.round(wanted, scale: scale(channel), sweeps: 0)
+    return Outcome(
+      row: .init(values: row.values, scale: row.scale, error: row.error),
+      before: rounding.error(wanted, standingRow(channel), Double(scale(channel)))
+    )
+  }
+
+  /// The weights rounded so that the output behind the activation comes near to the float weights'.
+  func refined(_ channel: Int) -> Outcome {
+    let own = layer.row(channel, of: known.weights)
+    let bias = Double(known.evidence.bias[channel])
+    let mean = layer.takesBias ? Float(zip(own, means).reduce(bias) { $0 + $1.0 * $1.1 }) : 0
+    let standing = OutputFitting.Row(values: standingRow(channel), scale: scale(channel))
+    let best = candidates(channel, own)
+    let row = fitting.fit(
+      OutputFitting.Row(values: best.values, scale: best.scale),
+      to: own,
+      mean: mean,
+      floor: layer.isPerChannel ? floor(channel) : nil,
+      rounds: fitting.isLinear ? 0 : 6
+    )
+    return Outcome(row: row, before: fitting.fit(standing, to: own, mean: mean, floor: nil, rounds: 0).error)
+  }
+
+  /// The best row of those that some scales give; of the given scale alone where all channels share one.
+  private func candidates(_ channel: Int, _ wanted: [Double]) -> CompensatedRounding.Row {
+    let floor = floor(channel)
+    var scales = [scale(channel)]
+    if layer.isPerChannel {
+      let peak = wanted.reduce(0.0) { max($0, abs($1)) }
+      let isShort = layer.length <= 64
+      for step in 0..<(isShort ? 24 : 4) {
+        let candidate = Float(peak / 127 * (1 - (isShort ? 0.01 : 0.03) * Double(step)))
+        if candidate >= floor, QuantParams.isValidScale(candidate) { scales.append(candidate) }
       }
     }
-    let change = Cholesky.solve(lower, projected)
-    return zip(own, change).map { $0 + $1 }
+    var best = rounding.round(wanted, scale: scales[0], sweeps: 8)
+    for scale in scales.dropFirst() {
+      let row = rounding.round(wanted, scale: scale, sweeps: 8)
+      if row.error < best.error { best = row }
+    }
+    return best
   }
 }

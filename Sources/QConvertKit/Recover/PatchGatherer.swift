@@ -3,7 +3,7 @@ internal import GraphIR
 internal import Passes
 internal import Quantization
 
-/// Cuts the patches that a linear layer multiplies with its weights out of its input.
+/// Cuts the patches that a linear layer multiplies with its weights out of its input, at places spread evenly.
 struct PatchGatherer {
   private let groups: Int
   private let length: Int
@@ -22,49 +22,83 @@ struct PatchGatherer {
     }
   }
 
-  /// Patches of one sample at positions spread evenly.
+  /// Positions of the output's image along each axis, for an input of a shape; nil for a matrix product.
+  private func extents(_ shape: [Int]) -> [Int]? {
+    guard case .conv(let conv) = op else { return nil }
+    let rank = shape.count - 2
+    return (0..<rank).map { axis in
+      let reach = conv.dilations[axis] * (kernel[axis] - 1) + 1
+      return max(
+        0,
+        (shape[axis + 2] + conv.pads[axis] + conv.pads[axis + rank] - reach) / conv.strides[axis] + 1
+      )
+    }
+  }
+
+  /// Places that patches are taken from.
+  private struct Places {
+    let total: Int
+    let count: Int
+
+    subscript(patch: Int) -> Int { (patch * total + total / 2) / max(count, 1) }
+  }
+
+  private func places(_ shape: [Int], _ limit: Int) -> Places {
+    let total = extents(shape)?.reduce(shape[0], *) ?? shape.dropLast().reduce(1, *)
+    return Places(total: total, count: min(limit, total))
+  }
+
+  /// How many patches an input of a shape gives, `limit` at most.
+  func count(of shape: [Int], limit: Int) -> Int { places(shape, limit).count }
+
+  /// Writes patches to `[group, element, patch]`, rows of `capacity`, from column `first` on; padding is left as it is.
   ///
   /// - Parameters:
   ///   - tensor: The layer's input: `[N, C, D...]` of a convolution, `[..., K]` of a matrix product.
-  ///   - stride: Elements from one patch to the next, at least `length`; the rest is 0.
   ///   - limit: The most patches.
-  /// - Returns: Patches in order `[group, patch, stride]`, and how many per group.
-  func patches(of tensor: Tensor, stride: Int, limit: Int) -> (values: [Float], count: Int) {
-    guard case .conv(let conv) = op else { return rows(of: tensor, stride, limit) }
-    let image = Array(tensor.shape[2...])
-    let rank = image.count
-    let extents = (0..<rank).map { axis in
-      let reach = conv.dilations[axis] * (kernel[axis] - 1) + 1
-      return max(0, (image[axis] + conv.pads[axis] + conv.pads[axis + rank] - reach) / conv.strides[axis] + 1)
+  func gather<Element: BitwiseCopyable>(
+    _ tensor: Tensor,
+    limit: Int,
+    into target: UnsafeMutableBufferPointer<Element>,
+    capacity: Int,
+    from first: Int
+  ) {
+    let places = places(tensor.shape, limit)
+    guard case .conv(let conv) = op, let extents = extents(tensor.shape) else {
+      unsafe tensor.withElements(as: Element.self) { (data) in
+        for patch in 0..<places.count {
+          let source = places[patch] * length
+          for index in 0..<length {
+            unsafe target[index &* capacity &+ first &+ patch] = data[source &+ index]
+          }
+        }
+      }
+      return
     }
-    let total = extents.reduce(tensor.shape[0], *)
-    let count = min(limit, total)
-    var result = [Float](repeating: 0, count: groups * count * stride)
+    let image = Array(tensor.shape[2...])
     let taps = kernel.reduce(1, *)
-    let channels = length / max(taps, 1)
+    let perGroup = length / max(taps, 1)
     let area = image.reduce(1, *)
-    unsafe tensor.withElements(as: Float.self) { (data) in
-      for patch in 0..<count {
-        // Positions are spread over the whole image, offset so that columns vary.
-        var position = (patch * total + total / 2) / max(count, 1)
-        var origin = [Int](repeating: 0, count: rank)
-        for axis in (0..<rank).reversed() {
+    unsafe tensor.withElements(as: Element.self) { (data) in
+      for patch in 0..<places.count {
+        var position = places[patch]
+        var origin = [Int](repeating: 0, count: image.count)
+        for axis in image.indices.reversed() {
           origin[axis] = position % extents[axis] * conv.strides[axis] - conv.pads[axis]
           position /= extents[axis]
         }
         for tap in 0..<taps {
           guard let offset = pixel(tap, origin, image, conv.dilations) else { continue }
-          for group in 0..<groups {
-            let target = (group * count + patch) * stride + tap
-            let source = (position * groups + group) * channels * area + offset
-            for channel in 0..<channels {
-              unsafe result[target + channel * taps] = data[source + channel * area]
-            }
+          var source = position * groups * perGroup * area + offset
+          var row = tap * capacity + first + patch
+          for _ in 0..<(groups * perGroup) {
+            unsafe target[row] = data[source]
+            source &+= area
+            row &+= taps &* capacity
           }
         }
       }
     }
-    return (result, count)
   }
 
   /// The place of a tap in the image; nil in the padding.
@@ -80,18 +114,5 @@ struct PatchGatherer {
       step *= image[axis]
     }
     return offset
-  }
-
-  private func rows(of tensor: Tensor, _ stride: Int, _ limit: Int) -> (values: [Float], count: Int) {
-    let total = tensor.count / max(length, 1)
-    let count = min(limit, total)
-    var result = [Float](repeating: 0, count: count * stride)
-    unsafe tensor.withElements(as: Float.self) { (data) in
-      for patch in 0..<count {
-        let source = (patch * total + total / 2) / max(count, 1) * length
-        for index in 0..<length { unsafe result[patch * stride + index] = data[source + index] }
-      }
-    }
-    return (result, count)
   }
 }

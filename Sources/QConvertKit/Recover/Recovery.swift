@@ -7,9 +7,9 @@ internal import Runtime
 
 /// Mends the layers of a quantized network one after the other, from calibration data.
 ///
-/// For each layer, in order, both networks run up to its input on every sample, the quantized one with the layers before already
-/// mended; the passes then edit the layer. Networks with very many layers are mended a few layers at a time. Memory is
-/// that of the samples, at most 64 of them, and of one stage's moments.
+/// The float network runs on every sample once, where means are asked for. The quantized one runs piece by piece: up to the input of a
+/// layer, which the passes then edit, and on from there. Memory is bounded: that of at most 128 samples and of the activations
+/// that one place of the network holds for them, and of one layer's patches.
 struct Recovery {
   /// The float network that was quantized.
   let float: Graph
@@ -17,9 +17,7 @@ struct Recovery {
   let threads: Int?
 
   /// Samples used, at most.
-  static let sampleLimit = 64
-  /// Stages, at most.
-  private static let stageLimit = 64
+  static let sampleLimit = 128
   /// Longest patch whose products are kept: 268 MB of them.
   private static let lengthLimit = 4096
 
@@ -41,44 +39,21 @@ struct Recovery {
     let part = dataset.spread(Recovery.sampleLimit)
     var samples: [[String: Tensor]] = []
     for index in 0..<part.count { samples.append(try part.sample(index).inputs) }
-    let layers = QuantizedLayer.all(in: graph)
-    let size = max(1, (layers.count + Recovery.stageLimit - 1) / Recovery.stageLimit)
-    for first in stride(from: 0, to: layers.count, by: size) {
-      let stage = layers[first..<min(layers.count, first + size)].compactMap { layer in
-        LayerUnderRepair(layer, float, options, limit: Recovery.lengthLimit, samples: samples.count)
+    let layers = QuantizedLayer.all(in: graph).compactMap { layer in
+      LayerUnderRepair(layer, graph, float, options, limit: Recovery.lengthLimit, samples: samples.count)
+    }
+    context.threads = threads ?? QConvert.processors
+    var quantized = PiecewiseRun(graph, samples: samples, threads: threads)
+    let means = options.correctsBias ? try FloatEvidence(layers, float, samples, threads: threads).means : [:]
+    for (index, layer) in layers.enumerated() {
+      try quantized.advance(graph, to: layer.integers.value)
+      if let evidence = layer.evidence(float, means[layer.floatData], quantized) {
+        context.evidence = [layer.layer.id: evidence]
+        try apply(&graph, &context)
+        context.evidence = [:]
       }
-      context.evidence = try evidence(stage, graph, samples)
-      try apply(&graph, &context)
-      context.evidence = [:]
-      progress(min(first + size, layers.count), layers.count)
+      progress(index + 1, layers.count)
     }
-  }
-
-  private func evidence(
-    _ stage: [LayerUnderRepair],
-    _ graph: Graph,
-    _ samples: [[String: Tensor]]
-  ) throws(Refusal) -> [NodeID: LayerEvidence] {
-    guard !stage.isEmpty else { return [:] }
-    let quantized = try Probe(graph, stage.map(\.layer.data), threads: threads)
-    let original = try Probe(float, stage.map(\.floatData), threads: threads)
-    var moments = stage.map(\.moments)
-    for sample in samples {
-      let left = try quantized.run(sample)
-      let right = try original.run(sample)
-      for (index, layer) in stage.enumerated() {
-        guard let y = left[layer.layer.data], let x = right[layer.floatData] else { continue }
-        let stride = moments[index].stride
-        let given = layer.gatherer.patches(of: y, stride: stride, limit: layer.patchLimit)
-        let wanted = layer.gatherer.patches(of: x, stride: stride, limit: layer.patchLimit)
-        moments[index].add(quantized: given.values, float: wanted.values, patches: given.count)
-      }
-    }
-    var result: [NodeID: LayerEvidence] = [:]
-    for (layer, moments) in zip(stage, moments) {
-      result[layer.layer.id] = layer.layer.evidence(from: float, moments)
-    }
-    return result
   }
 }
 
@@ -96,70 +71,75 @@ extension Recovery {
 }
 
 /// A layer with what is needed to gather evidence about it.
-private struct LayerUnderRepair {
+struct LayerUnderRepair {
   let layer: QuantizedLayer
+  /// What the quantized layer reads.
+  let integers: (value: ValueID, params: QuantParams)
+  /// Whether the channels of what it reads lie along the last axis, not along the second.
+  let hasChannelsLast: Bool
   let floatData: ValueID
   let gatherer: PatchGatherer
-  let moments: PatchMoments
-  /// Patches taken from one sample.
+  /// Whether the patches themselves are needed, not only their means.
+  let keepsPatches: Bool
+  /// Patches taken from one sample, at most.
   let patchLimit: Int
+  /// Patches of all samples, at most.
+  let capacity: Int
 
-  init?(_ layer: QuantizedLayer, _ float: Graph, _ options: PassOptions, limit: Int, samples: Int) {
-    guard let floatData = layer.floatData(in: float),
+  init?(
+    _ layer: QuantizedLayer,
+    _ graph: Graph,
+    _ float: Graph,
+    _ options: PassOptions,
+    limit: Int,
+    samples: Int
+  ) {
+    guard let floatData = layer.floatData(in: float), let isLast = layer.hasChannelsLast(in: float),
+      let integers = layer.integerData(in: graph),
       let weight = float[layer.id].inputs[1], let shape = float[weight].type.knownDims,
       let gatherer = PatchGatherer(layer, op: float[layer.id].op, weightShape: shape)
     else { return nil }
-    let hasProducts = options.rounding != .nearest && layer.length <= limit
     self.layer = layer
+    self.integers = integers
+    hasChannelsLast = isLast
     self.floatData = floatData
     self.gatherer = gatherer
-    moments = PatchMoments(
-      groups: layer.groups,
-      length: layer.length,
-      hasProducts: hasProducts,
-      hasCrossProducts: hasProducts && options.rounding == .adaround
-    )
-    let wanted = hasProducts ? 1024 + 4 * layer.length : 16_384
+    keepsPatches = options.rounding != .nearest && layer.length <= limit
+    let wanted = keepsPatches ? 2048 + 4 * layer.length : 0
     patchLimit = max(1, (wanted + samples - 1) / max(samples, 1))
+    capacity = patchLimit * samples
   }
-}
 
-/// A part of a network that ends at some values.
-private struct Probe {
-  private let session: Session?
-  private let inputs: [ValueID: String]
-  private let outputs: [ValueID: String]
-
-  init(_ graph: Graph, _ targets: [ValueID], threads: Int?) throws(Refusal) {
-    var part = graph
-    var computed: [ValueID] = []
-    var inputs: [ValueID: String] = [:]
-    for target in targets where inputs[target] == nil && !computed.contains(target) {
-      if graph.inputs.contains(target) {
-        inputs[target] = graph[target].name
-      } else {
-        computed.append(target)
+  /// What both networks read.
+  ///
+  /// - Parameters:
+  ///   - wanted: Means of the channels that the float network reads; nil: those that the quantized one reads.
+  ///   - run: The quantized network, run up to the layer's input.
+  func evidence(_ float: Graph, _ wanted: [Double]?, _ run: PiecewiseRun) -> LayerEvidence? {
+    var table = PatchTable(
+      groups: keepsPatches ? layer.groups : 0,
+      length: layer.length,
+      capacity: capacity,
+      params: integers.params
+    )
+    var sums: [Double] = []
+    for sample in 0..<run.count {
+      guard let tensor = run.value(integers.value, of: sample) else { continue }
+      let means = ChannelSums.means(of: tensor, isLast: hasChannelsLast)
+      sums = sums.isEmpty ? means : zip(sums, means).map { $0 + $1 }
+      guard keepsPatches else { continue }
+      unsafe table.add(gatherer.count(of: tensor.shape, limit: patchLimit)) { (target, first) in
+        unsafe gatherer.gather(tensor, limit: patchLimit, into: target, capacity: capacity, from: first)
       }
     }
-    self.inputs = inputs
-    outputs = Dictionary(uniqueKeysWithValues: computed.map { ($0, graph[$0].name) })
-    guard let first = computed.first else {
-      session = nil
-      return
-    }
-    for index in part.outputs.indices { part.setOutput(index, to: first) }
-    for target in computed.dropFirst() { part.addOutput(target) }
-    part.removeUnused()
-    session = try Session(part, options: QConvert.sessionOptions(threads: threads))
-  }
-
-  /// The values for a sample.
-  func run(_ sample: [String: Tensor]) throws(Refusal) -> [ValueID: Tensor] {
-    var result: [ValueID: Tensor] = [:]
-    for (id, name) in inputs { result[id] = sample[name] }
-    guard let session else { return result }
-    let values = try session.run(sample)
-    for (id, name) in outputs { result[id] = values[name] }
-    return result
+    let (scale, zero, count) = (
+      Double(integers.params.scale), Double(integers.params.zeroPoint), Double(max(run.count, 1))
+    )
+    let given = sums.map { ($0 / count - zero) * scale }
+    guard let quantized = layer.patchMeans(given, in: float),
+      let original = layer.patchMeans(wanted ?? given, in: float)
+    else { return nil }
+    let means = PatchMeans(quantized: quantized, float: original, length: layer.length)
+    return layer.evidence(from: float, means, keepsPatches ? table : nil)
   }
 }

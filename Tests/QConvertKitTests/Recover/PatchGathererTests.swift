@@ -43,23 +43,27 @@ import Testing
     let channels = layer.layer.channels
     let positions = y.count / channels
     let area = y.shape.dropFirst(2).reduce(1, *)
-    let stride = length + 3
-    let patches = layer.gatherer.patches(of: x, stride: stride, limit: 1_000)
-    #expect(patches.count == positions)
-    #expect(patches.values.count == groups * positions * stride)
+    let (capacity, first) = (positions + 3, 2)
+    #expect(layer.gatherer.count(of: x.shape, limit: 1_000) == positions)
+    var patches = [Float](repeating: 0, count: groups * length * capacity)
+    unsafe patches.withUnsafeMutableBufferPointer {
+      unsafe layer.gatherer.gather(x, limit: 1_000, into: $0, capacity: capacity, from: first)
+    }
     let expected = y.elements(as: Float.self)
     let perGroup = channels / groups
     for channel in 0..<channels {
       let group = channel / perGroup
       for position in 0..<positions {
-        let patch = patches.values[((group * positions + position) * stride)...].prefix(stride)
-        let sum = zip(patch, weights[(channel * length)..<((channel + 1) * length)]).reduce(Float(0)) {
-          $0 + $1.0 * $1.1
+        let sum = (0..<length).reduce(Float(0)) { sum, term in
+          sum + patches[(group * length + term) * capacity + first + position]
+            * weights[channel * length + term]
         }
         let place = (position / area * channels + channel) * area + position % area
         #expect(abs(sum - expected[place]) < 1e-4)
-        #expect(patch.suffix(3).allSatisfy { $0 == 0 })
       }
+    }
+    for row in 0..<(groups * length) {
+      #expect(patches[row * capacity] == 0 && patches[(row + 1) * capacity - 1] == 0)
     }
   }
 
@@ -117,7 +121,10 @@ import Testing
       """
     )
     let x = try Tensor.floats((0..<100).map(Float.init), [100, 1])
-    let patches = layer.gatherer.patches(of: x, stride: 1, limit: 4)
-    #expect(patches.values == [12, 37, 62, 87])
+    var patches = [Float](repeating: 0, count: 4)
+    unsafe patches.withUnsafeMutableBufferPointer {
+      unsafe layer.gatherer.gather(x, limit: 4, into: $0, capacity: 4, from: 0)
+    }
+    #expect(patches == [12, 37, 62, 87])
   }
 }

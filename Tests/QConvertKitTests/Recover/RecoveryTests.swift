@@ -99,7 +99,10 @@ import Testing
         let layers = QuantizedLayer.all(in: graph)
         seen.append(layers.indices.filter { context.evidence[layers[$0].id] != nil })
         for layer in layers {
-          if let found = context.evidence[layer.id] { #expect(found.moments.count == 60) }
+          if let found = context.evidence[layer.id] {
+            #expect(found.means.quantized(0).count == 8)
+            #expect(found.table == nil)
+          }
         }
       },
       progress: { _, _ in }
@@ -107,24 +110,58 @@ import Testing
     #expect(seen == [[0], [1], [2]])
   }
 
-  @Test("networks of many layers are mended some layers at a time, all of them")
-  func stages() throws {
-    let float = try chain(130)
-    let data = try samples(float).spread(2)
-    let options = PassOptions(correctsBias: true)
-    var context = PassContext(options: options)
-    var graph = try quantized(float, data, &context)
-    var sizes: [Int] = []
-    var last = (0, 0)
-    try Recovery(float: float, options: options, threads: 1).run(
-      on: &graph,
-      &context,
-      data,
-      apply: { (_, context) throws(Refusal) in sizes.append(context.evidence.count) },
-      progress: { last = ($0, $1) }
-    )
-    #expect(sizes.count <= 64)
-    #expect(sizes.reduce(0, +) == 130)
-    #expect(last == (130, 130))
+  @Test("a network in pieces gives what it gives in one, and keeps integers only")
+  func pieces() throws {
+    let float = try chain(5)
+    let data = try samples(float).spread(3)
+    var context = PassContext(options: PassOptions())
+    let graph = try quantized(float, data, &context)
+    let samples = try (0..<data.count).map { try data.sample($0).inputs }
+    var run = PiecewiseRun(graph, samples: samples, threads: 1)
+    let session = try Session(graph, options: SessionOptions(executor: .reference))
+    for layer in QuantizedLayer.all(in: graph) {
+      let target = try #require(layer.integerData(in: graph)).value
+      try run.advance(graph, to: target)
+      for (index, sample) in samples.enumerated() {
+        var expected: Tensor?
+        _ = try session.run(sample, observing: [target]) { (_, tensor) throws(Refusal) in expected = tensor }
+        let found = try #require(run.value(target, of: index))
+        #expect(found.dtype == .uint8)
+        #expect(found.elements(as: UInt8.self) == expected?.elements(as: UInt8.self))
+        #expect(run.heldValues(of: index) == 1)
+      }
+    }
+  }
+
+  @Test("rounding is the same for any number of threads", arguments: [WeightRounding.gptq, .adaround])
+  func threads(rounding: WeightRounding) throws {
+    let float = try chain(4)
+    let data = try samples(float)
+    let options = PassOptions(rounding: rounding)
+    var results: [[[Double]]] = []
+    for threads in [1, 3] {
+      var context = PassContext(options: options)
+      var graph = try quantized(float, data, &context)
+      try Recovery(float: float, options: options, threads: threads).run(
+        on: &graph,
+        &context,
+        data,
+        apply: { (graph, context) throws(Refusal) in
+          try PassManager().run(Pipelines.recover(options), on: &graph, &context)
+        },
+        progress: { _, _ in }
+      )
+      results.append(
+        graph.valueIDs.compactMap { id in
+          guard let tensor = graph[id].constant else { return nil }
+          switch tensor.dtype {
+          case .int8: return tensor.elements(as: Int8.self).map(Double.init)
+          case .int32: return tensor.elements(as: Int32.self).map(Double.init)
+          default: return tensor.floatValues()?.map(Double.init)
+          }
+        }
+      )
+    }
+    #expect(results[0] == results[1])
   }
 }

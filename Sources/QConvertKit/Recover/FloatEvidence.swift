@@ -1,0 +1,41 @@
+internal import BinaryIO
+internal import GraphIR
+internal import Passes
+internal import Quantization
+internal import Runtime
+
+/// What the layers of a float network read on samples.
+struct FloatEvidence {
+  /// Means of the channels of each value.
+  private(set) var means: [ValueID: [Double]] = [:]
+
+  /// Runs the float network once.
+  ///
+  /// What lies outside of the range that the quantized network has for a value counts as the end of the range: a bias that made up for
+  /// what rare peaks lose would shift everything else.
+  init(
+    _ layers: [LayerUnderRepair],
+    _ graph: Graph,
+    _ samples: [[String: Tensor]],
+    threads: Int?
+  ) throws(Refusal) {
+    let session = try Session(graph, options: QConvert.sessionOptions(threads: threads))
+    let readers = Dictionary(layers.map { ($0.floatData, $0) }, uniquingKeysWith: { first, _ in first })
+    let observed = readers.keys.sorted { $0.index < $1.index }
+    var sums: [ValueID: [Double]] = [:]
+    func read(_ id: ValueID, _ tensor: Tensor) {
+      guard let layer = readers[id] else { return }
+      let range = layer.integers.params.range
+      let own = ChannelSums.means(of: tensor, isLast: layer.hasChannelsLast, within: range)
+      sums[id] = sums[id].map { zip($0, own).map { $0 + $1 } } ?? own
+    }
+    for sample in samples {
+      for id in observed where graph.inputs.contains(id) {
+        if let tensor = sample[graph[id].name] { read(id, tensor) }
+      }
+      let inner = observed.filter { !graph.inputs.contains($0) }
+      _ = try session.run(sample, observing: inner) { (id, tensor) throws(Refusal) in read(id, tensor) }
+    }
+    means = sums.mapValues { $0.map { $0 / Double(max(samples.count, 1)) } }
+  }
+}
