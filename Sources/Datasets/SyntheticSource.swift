@@ -40,7 +40,7 @@ struct SyntheticSource: SampleSource {
       return Sample(inputs: [image.name: try image.tensor(of: smoothImage(&random))], label: nil)
     }
     var tensors: [String: Tensor] = [:]
-    for input in inputs { tensors[input.name] = try noise(input.type, &random) }
+    for input in inputs { tensors[input.name] = try noise(input, &random) }
     return Sample(inputs: tensors, label: nil)
   }
 
@@ -67,9 +67,9 @@ struct SyntheticSource: SampleSource {
     return ImageResizer.resize(small, height: imageSize.height, width: imageSize.width)
   }
 
-  private func noise(_ type: TensorType, _ random: inout SplitMix64) throws(Refusal) -> Tensor {
-    let extents = type.dims.dropFirst().map { $0.value ?? Noise.symbolicExtent }
-    let shape = type.rank == 0 ? [] : [1] + extents
-    return try Noise.tensor(type.dtype, shape, &random)
+  private func noise(_ input: ModelInput, _ random: inout SplitMix64) throws(Refusal) -> Tensor {
+    let extents = input.type.dims.dropFirst().map { $0.value ?? Noise.symbolicExtent }
+    let shape = input.type.rank == 0 ? [] : [1] + extents
+    return try Noise.tensor(input.type.dtype, shape, input.integers, &random)
   }
 }

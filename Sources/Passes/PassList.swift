@@ -26,6 +26,7 @@ public enum PassList {
     .quantizeBias,
     .quantizeTables,
     .quantizeBlocks,
+    .roundBlocks,
     .roundWeights,
     .correctBias,
     .convertToFp16,

@@ -75,6 +75,13 @@ public enum Pipelines {
     return Pipeline(stages: stages)
   }
 
+  /// Rounds weights in blocks anew for which the context holds evidence.
+  public static let recoverBlocks = Pipeline(stages: [
+    .once(.roundBlocks),
+    .once(.eliminateDeadCode),  // the biases that were replaced
+    .once(.convertToFp16),  // last: for the new ones
+  ])
+
   /// Quantizes a graph that ``float`` has prepared.
   public static func quantize(_ options: PassOptions) -> Pipeline {
     switch (options.scheme, options.activations) {

@@ -6,8 +6,8 @@ struct RecoveryFlags: ParsableArguments {
   @Flag(
     inversion: .prefixedNo,
     help: ArgumentHelp(
-      "Move ranges of channels from activations to weights where the samples of --calibrate show a gain; the default for "
-        + "transformers with samples."
+      "Move ranges of channels from activations to weights where the samples of --calibrate, or noise, show a gain; the "
+        + "default for transformers."
     )
   )
   var smooth: Bool?
@@ -23,18 +23,18 @@ struct RecoveryFlags: ParsableArguments {
   @Flag(
     inversion: .prefixedNo,
     help: ArgumentHelp(
-      "Keep the loudest columns of matrix products, at most 1 %, in float where the samples of --calibrate show a gain; the "
-        + "default for transformers with samples."
+      "Keep the loudest columns of matrix products, at most 1 %, in float where the samples of --calibrate, or noise, show "
+        + "a gain; the default for transformers."
     )
   )
   var outlierColumns: Bool?
 
-  /// Whether a flag was given that is of no use without samples.
-  var needsSamples: Bool { smooth == true || outlierColumns == true || smoothAlpha != nil }
+  /// Whether a flag was given that samples are of use for.
+  var usesSamples: Bool { smooth == true || outlierColumns == true || smoothAlpha != nil }
 
-  func validate(hasSamples: Bool) throws {
-    if needsSamples && !hasSamples {
-      throw ValidationError("--smooth, --smooth-alpha and --outlier-columns go with --int8 and --calibrate")
+  func validate(isInt8: Bool) throws {
+    if usesSamples && !isInt8 {
+      throw ValidationError("--smooth, --smooth-alpha and --outlier-columns go with --int8")
     }
     if let smoothAlpha, !(smoothAlpha > 0 && smoothAlpha < 1) {
       throw ValidationError("--smooth-alpha takes a number above 0, below 1")

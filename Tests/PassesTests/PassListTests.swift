@@ -45,6 +45,7 @@ struct PassListTests {
     var shaping = PassOptions()
     (shaping.smooths, shaping.splitsOutliers) = (true, true)
     used.formUnion(Pipelines.shape(shaping).passes.map(\.name))
+    used.formUnion(Pipelines.recoverBlocks.passes.map(\.name))
     #expect(used == Set(PassList.all.map(\.name)))
   }
 }

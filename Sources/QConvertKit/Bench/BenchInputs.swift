@@ -77,7 +77,12 @@ struct BenchInputs {
   func tensors(batch: Int, seed: UInt64) throws(Refusal) -> [String: Tensor] {
     var tensors: [String: Tensor] = [:]
     for (index, (input, shape)) in zip(inputs, try shapes(batch: batch)).enumerated() {
-      tensors[input.name] = try Noise.tensor(input.type.dtype, shape, seed: seed &+ UInt64(index))
+      tensors[input.name] = try Noise.tensor(
+        input.type.dtype,
+        shape,
+        integers: input.integers,
+        seed: seed &+ UInt64(index)
+      )
     }
     return tensors
   }

@@ -58,11 +58,24 @@ struct OutlierTransformerTests {
     #expect(tame.error < 0.1 * massive.error)
   }
 
-  @Test("one range per token, without data, leaves less than a tenth of the error")
+  @Test("one range per token leaves less than a tenth of the error")
   func dynamic() throws {
-    let outcome = try outcome { $0.calibrationData = nil }
+    let outcome = try outcome { options in
+      options.calibrationData = nil
+      (options.smooths, options.splitsOutliers) = (false, false)
+    }
     #expect(outcome.error < 0.02)
     #expect(outcome.report.scheme == "int8 per-channel dynamic per-token")
+    #expect(outcome.inspection.recovery == nil)
+  }
+
+  @Test("without data, noise shows the loud channels well enough to recover to half a percent")
+  func dataFree() throws {
+    let outcome = try outcome { $0.calibrationData = nil }
+    #expect(outcome.error < 0.005)
+    #expect(outcome.report.scheme == "int8 per-channel dynamic per-token, smoothed, outlier columns in float")
+    #expect(outcome.report.calibration == nil)
+    #expect(outcome.inspection.recovery?.hasSuffix(", on synthetic noise") == true)
   }
 
   @Test(
@@ -93,14 +106,50 @@ struct OutlierTransformerTests {
     #expect(outcome.report.scheme == "int8 per-channel dynamic per-token, smoothed, outlier columns in float")
   }
 
-  @Test("smoothing without samples is refused")
+  @Test("smoothing by statistics of the network as it was is refused")
   func refused() throws {
-    let refusal = #expect(throws: Refusal.self) {
-      _ = try self.outcome { options in
-        options.calibrationData = nil
-        options.smooths = true
+    try withTemporaryFolder { folder in
+      let model = "\(folder)/float.qmodel"
+      try QModelWriter.write(try OutlierTransformer(magnitude: 300).graph, to: model)
+      let samples = try OutlierTransformer.images(4, seed: 1)
+      try NPZFile.write([(name: "image", tensor: samples)], to: "\(folder)/data.npz")
+      var options = ConvertOptions()
+      options.precision = .int8
+      options.calibrationData = "\(folder)/data.npz"
+      let statistics = try Converter.calibrate(model, options: options)
+      options.calibrationData = nil
+      options.calibration = statistics
+      let plain = try Converter.convert(model, to: "\(folder)/int8.qmodel", options: options)
+      #expect(plain.scheme == "int8 per-channel static")
+      options.smooths = true
+      expectRefusal(rule: "C4", containing: "not statistics") {
+        _ = try Converter.convert(model, to: "\(folder)/int8.qmodel", options: options)
       }
     }
-    #expect(refusal?.rule == "C4")
+  }
+
+  @Test("a transformer whose inputs cannot be made up is converted without, and says so")
+  func unknown() throws {
+    try withTemporaryFolder { folder in
+      var network = try OutlierTransformer(magnitude: 300).graph
+      let flag = network.addInput("flag", TensorType(.bool, [1]))
+      network.addOutput(
+        try network[network.addNode(.cast(Cast(to: .float32)), inputs: [flag], outputNames: ["f"])].outputs[0]
+      )
+      let model = "\(folder)/float.qmodel"
+      try QModelWriter.write(network, to: model)
+      var options = ConvertOptions()
+      options.precision = .int8
+      var texts: [String] = []
+      let report = try Converter.convert(model, to: "\(folder)/int8.qmodel", options: options) { event in
+        if case .text(let text) = event { texts.append(text) }
+      }
+      #expect(report.scheme == "int8 per-channel dynamic per-token")
+      #expect(texts.contains { $0.hasPrefix("warning: neither smoothing nor outlier columns") })
+      options.smooths = true
+      expectRefusal(rule: "D10") {
+        _ = try Converter.convert(model, to: "\(folder)/int8.qmodel", options: options)
+      }
+    }
   }
 }
