@@ -10,6 +10,8 @@ package struct ActivationSample: Sendable {
   package private(set) var peaks: [Float]
   /// The parity of the sample that each kept row is of.
   private var isOdd: [Bool] = []
+  /// The place of each kept row along the axis before the last.
+  private var tokens: [Int] = []
 
   package init(width: Int) {
     self.width = width
@@ -31,6 +33,7 @@ package struct ActivationSample: Sendable {
     let total = tensor.count / max(width, 1)
     guard total > 0 else { return }
     let values = tensor.elements(as: Float.self)
+    let length = tensor.shape.count > 1 ? max(tensor.shape[tensor.shape.count - 2], 1) : 1
     var loudest = (row: 0, peak: Float(-1))
     for row in 0..<total {
       var peak: Float = 0
@@ -50,6 +53,7 @@ package struct ActivationSample: Sendable {
       guard own.allSatisfy(\.isFinite) else { continue }
       rows += own
       isOdd.append(!number.isMultiple(of: 2))
+      tokens.append(row % length)
     }
   }
 
@@ -62,6 +66,34 @@ package struct ActivationSample: Sendable {
     return zip(peaks, squares).map { max($0, 4 * ($1 / Float(max(count, 1))).squareRoot()) }
   }
 
+  /// How many leading tokens end with the last of the first `limit` ones that reach four times as far as any later token; nil where
+  /// none does.
+  func loudPrefix(limit: Int) -> Int? {
+    var peaks = [Float](repeating: 0, count: (tokens.max() ?? 0) + 1)
+    for (row, token) in tokens.enumerated() {
+      for value in rows[(row * width)..<((row + 1) * width)] { peaks[token] = max(peaks[token], abs(value)) }
+    }
+    var rest: Float = 0
+    for token in peaks.indices.reversed() {
+      if token < limit, rest > 0, peaks[token] > 4 * rest { return token + 1 }
+      rest = max(rest, peaks[token])
+    }
+    return nil
+  }
+
+  /// The rows of the first tokens, or of the others.
+  func tokens(below prefix: Int, _ isBelow: Bool) -> ActivationSample {
+    var result = ActivationSample(width: width)
+    for row in 0..<count where (tokens[row] < prefix) == isBelow {
+      let own = rows[(row * width)..<((row + 1) * width)]
+      result.rows += own
+      result.isOdd.append(isOdd[row])
+      result.tokens.append(tokens[row])
+      for (column, value) in own.enumerated() { result.peaks[column] = max(result.peaks[column], abs(value)) }
+    }
+    return result
+  }
+
   /// The rows of samples with an even number, or of those with an odd one; all where either has none.
   func half(odd: Bool) -> ActivationSample {
     guard isOdd.contains(true), isOdd.contains(false) else { return self }
@@ -70,6 +102,7 @@ package struct ActivationSample: Sendable {
       let own = rows[(row * width)..<((row + 1) * width)]
       result.rows += own
       result.isOdd.append(odd)
+      result.tokens.append(tokens[row])
       for (column, value) in own.enumerated() { result.peaks[column] = max(result.peaks[column], abs(value)) }
     }
     return result

@@ -19,6 +19,7 @@ public enum PassList {
     .equalizeChannels,
     .smoothActivations,
     .splitOutlierColumns,
+    .splitTokenGroups,
     .insertQuantStubs,
     .clampRelu6,
     .insertDynamicQuant,

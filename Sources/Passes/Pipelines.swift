@@ -62,8 +62,10 @@ public enum Pipelines {
   public static func shape(_ options: PassOptions) -> Pipeline {
     var stages: [Pipeline.Stage] = []
     if options.smooths { stages.append(.once(.smoothActivations)) }
-    // Last: for what cannot be smoothed.
+    // For what cannot be smoothed.
     if options.splitsOutliers { stages.append(.once(.splitOutlierColumns)) }
+    // Last: it cuts the values that the others look at.
+    if options.splitsTokens { stages.append(.once(.splitTokenGroups)) }
     return Pipeline(stages: stages)
   }
 

@@ -92,6 +92,22 @@ struct QuantizationTrial {
     }
   }
 
+  /// The energy of the error where the rows of the first tokens and those of the others have a range each.
+  func error(splittingAt prefix: Int) -> Double {
+    var rounded = weights
+    quantize(&rounded, peak: weightPeaks.max() ?? 0)
+    var total = 0.0
+    for isBelow in [true, false] {
+      let own = judged.tokens(below: prefix, isBelow).rows
+      var rows = own
+      quantize(rows: &rows, ranging: fitted.tokens(below: prefix, isBelow).rows)
+      let found = QuantizationTrial.product(rows, rounded, width, columns)
+      let reference = QuantizationTrial.product(own, weights, width, columns)
+      for (a, b) in zip(found, reference) { total += (Double(a) - Double(b)) * (Double(a) - Double(b)) }
+    }
+    return total
+  }
+
   /// - Parameters:
   ///   - rows: What is rounded.
   ///   - seen: What a range for all rows is found on.

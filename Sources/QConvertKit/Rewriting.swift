@@ -145,7 +145,10 @@ struct Rewriting {
     context.options.smooths = options.smooths(preset)
     context.options.smoothingExponent = options.smoothingAlpha
     context.options.splitsOutliers = options.splitsOutliers(preset)
-    guard context.options.smooths || context.options.splitsOutliers else { return }
+    context.options.splitsTokens = options.splitsTokens(preset)
+    guard context.options.smooths || context.options.splitsOutliers || context.options.splitsTokens else {
+      return
+    }
     guard options.calibration == nil else {
       throw Refusal(
         .usage,

@@ -235,7 +235,7 @@ struct QuantizationFlags: ParsableArguments {
 
   func validate() throws {
     try validateBlocks()
-    try recovery.validate(isInt8: precision == .int8)
+    try recovery.validate(isInt8: precision == .int8, isStatic: calibrate != nil && !dynamic)
     if dynamic && calibrate != nil && !recovery.usesSamples {
       throw ValidationError(
         "--dynamic and --calibrate exclude each other, unless the samples are for --smooth or --outlier-columns"

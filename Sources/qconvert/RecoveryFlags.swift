@@ -29,10 +29,22 @@ struct RecoveryFlags: ParsableArguments {
   )
   var outlierColumns: Bool?
 
+  @Flag(
+    inversion: .prefixedNo,
+    help: ArgumentHelp(
+      "Give leading tokens, such as registers, fixed ranges of their own where the samples of --calibrate show a gain; the "
+        + "default for transformers with fixed ranges."
+    )
+  )
+  var tokenGroups: Bool?
+
   /// Whether a flag was given that samples are of use for.
   var usesSamples: Bool { smooth == true || outlierColumns == true || smoothAlpha != nil }
 
-  func validate(isInt8: Bool) throws {
+  func validate(isInt8: Bool, isStatic: Bool) throws {
+    if tokenGroups == true && !(isInt8 && isStatic) {
+      throw ValidationError("--token-groups goes with --int8 and --calibrate, without --dynamic")
+    }
     if usesSamples && !isInt8 {
       throw ValidationError("--smooth, --smooth-alpha and --outlier-columns go with --int8")
     }
@@ -48,5 +60,6 @@ struct RecoveryFlags: ParsableArguments {
     options.smooths = smooth
     options.smoothingAlpha = smoothAlpha
     options.splitsOutliers = outlierColumns
+    options.splitsTokens = tokenGroups
   }
 }

@@ -191,6 +191,7 @@ struct Refused: CustomTestStringConvertible, Sendable {
       [Tool.model, "x.qmodel", "--fp16", "--calibrate", "data"],
       [Tool.model, "x.qmodel", "--int8", "--dynamic", "--calibrate", "data"],
       [Tool.model, "x.qmodel", "--fp16", "--smooth"],
+      [Tool.model, "x.qmodel", "--int8", "--token-groups"],
       [Tool.model, "x.qmodel", "--int4", "--outlier-columns"],
       [Tool.model, "x.qmodel", "--int4", "--calibrate", "data"],
       [Tool.model, "x.qmodel", "--int4", "--rounding", "gptq"],

@@ -88,7 +88,7 @@ package struct CompensatedBlocks: Sendable {
         _ = try quantizer.quantize(weight, isTransposed: isTransposed, in: allocator)
         return nil
       }
-      guard let plain = scales(of: own, nil), let searched = scales(of: own, importance)
+      guard let plain = blockScales(own, nil), let searched = blockScales(own, importance)
       else { return nil }
       let batch = own.placed(in: order)
       nearestError += sweep(batch, steps(plain), isCompensated: false).error
@@ -114,7 +114,7 @@ package struct CompensatedBlocks: Sendable {
   }
 
   /// The scales of the blocks of rows; nil where f16 has none.
-  private func scales(of rows: [[Float]], _ importance: [Float]?) -> [[Float16]]? {
+  private func blockScales(_ rows: [[Float]], _ importance: [Float]?) -> [[Float16]]? {
     var result: [[Float16]] = []
     for row in rows {
       var scales: [Float16] = []

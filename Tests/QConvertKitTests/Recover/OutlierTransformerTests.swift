@@ -84,7 +84,9 @@ struct OutlierTransformerTests {
   func fixed() throws {
     let outcome = try outcome { _ in }
     #expect(outcome.error < 0.005)
-    #expect(outcome.report.scheme == "int8 per-channel static, smoothed, outlier columns in float")
+    #expect(
+      outcome.report.scheme == "int8 per-channel static, smoothed, outlier columns in float, token groups"
+    )
     #expect(outcome.report.passes.map(\.name).contains("smooth-activations"))
     #expect(outcome.report.passes.map(\.name).contains("split-outlier-columns"))
     #expect(outcome.inspection.preset?.hasPrefix("transformer: ") == true)
@@ -93,10 +95,22 @@ struct OutlierTransformerTests {
     let plain = try self.outcome { options in
       options.smooths = false
       options.splitsOutliers = false
+      options.splitsTokens = false
     }
     #expect(plain.error > 10 * outcome.error)
     #expect(plain.report.scheme == "int8 per-channel static")
     #expect(plain.inspection.recovery == nil)
+  }
+
+  @Test("ranges for the leading tokens alone leave less than a tenth of the error of one range")
+  func tokenGroups() throws {
+    let grouped = try outcome { options in
+      options.smooths = false
+      options.splitsOutliers = false
+    }
+    #expect(grouped.error < 0.022)
+    #expect(grouped.report.scheme == "int8 per-channel static, token groups")
+    #expect(grouped.inspection.recovery?.hasPrefix("split-token-groups: ") == true)
   }
 
   @Test("ranges per token recover to half a percent with smoothing, too")
@@ -133,9 +147,8 @@ struct OutlierTransformerTests {
     try withTemporaryFolder { folder in
       var network = try OutlierTransformer(magnitude: 300).graph
       let flag = network.addInput("flag", TensorType(.bool, [1]))
-      network.addOutput(
-        try network[network.addNode(.cast(Cast(to: .float32)), inputs: [flag], outputNames: ["f"])].outputs[0]
-      )
+      let cast = try network.addNode(.cast(Cast(to: .float32)), inputs: [flag], outputNames: ["flag.f32"])
+      network.addOutput(network[cast].outputs[0])
       let model = "\(folder)/float.qmodel"
       try QModelWriter.write(network, to: model)
       var options = ConvertOptions()
