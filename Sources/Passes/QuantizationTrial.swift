@@ -92,15 +92,15 @@ struct QuantizationTrial {
     }
   }
 
-  /// The energy of the error where the rows of the first tokens and those of the others have a range each.
-  func error(splittingAt prefix: Int) -> Double {
+  /// The energy of the error where the rows of each of these groups of tokens have a range of their own.
+  func error(splittingInto groups: [Range<Int>]) -> Double {
     var rounded = weights
     quantize(&rounded, peak: weightPeaks.max() ?? 0)
     var total = 0.0
-    for isBelow in [true, false] {
-      let own = judged.tokens(below: prefix, isBelow).rows
+    for group in groups {
+      let own = judged.tokens(in: group).rows
       var rows = own
-      quantize(rows: &rows, ranging: fitted.tokens(below: prefix, isBelow).rows)
+      quantize(rows: &rows, ranging: fitted.tokens(in: group).rows)
       let found = QuantizationTrial.product(rows, rounded, width, columns)
       let reference = QuantizationTrial.product(own, weights, width, columns)
       for (a, b) in zip(found, reference) { total += (Double(a) - Double(b)) * (Double(a) - Double(b)) }

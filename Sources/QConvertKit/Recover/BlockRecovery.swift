@@ -93,8 +93,9 @@ struct BlockRecovery {
         options: QConvert.sessionOptions(threads: threads)
       )
     let share = max(1, BlockRecovery.rowLimit / max(samples.count, 1))
-    func take(_ id: ValueID, _ tensor: Tensor) { moments[id]?.add(tensor, limit: share) }
     for sample in samples {
+      let mask = TokenMask(sample)
+      func take(_ id: ValueID, _ tensor: Tensor) { moments[id]?.add(tensor, mask, limit: share) }
       for id in targets where graph.inputs.contains(id) {
         if let tensor = sample[graph[id].name] { take(id, tensor) }
       }
@@ -119,11 +120,11 @@ extension Graph {
 }
 
 extension SecondMoments {
-  /// Adds rows spread evenly over a tensor.
-  fileprivate mutating func add(_ tensor: Tensor, limit: Int) {
-    let total = tensor.count / max(length, 1)
-    let count = min(limit, total)
-    let rows = (0..<count).map { ($0 * total + total / 2) / max(count, 1) }
+  /// Adds rows spread evenly over those of a tensor that count.
+  fileprivate mutating func add(_ tensor: Tensor, _ mask: TokenMask, limit: Int) {
+    let all = mask.rows(of: tensor.count / max(length, 1))
+    let count = min(limit, all.count)
+    let rows = (0..<count).map { all[($0 * all.count + all.count / 2) / max(count, 1)] }
     unsafe tensor.withElements(as: Float.self) { (values) in unsafe add(values, rows: rows) }
   }
 }

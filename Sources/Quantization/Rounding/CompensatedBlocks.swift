@@ -26,25 +26,15 @@ package struct CompensatedBlocks: Sendable {
   ///   - quantizer: Bits and block size.
   ///   - damping: Share of the mean of the diagonal that is added to it.
   package init(covariance: [Double], length: Int, _ quantizer: BlockQuantizer, damping: Double = 0.01) {
-    precondition(covariance.count == length * length)
-    self.length = length
-    self.quantizer = quantizer
-    let diagonal = (0..<length).map { max(0, covariance[$0 * length + $0]) }
-    let mean = diagonal.reduce(0, +) / Double(max(length, 1))
-    let order = (0..<length).sorted { (diagonal[$0], $0) < (diagonal[$1], $1) }
-    var moments = [Double](repeating: 0, count: length * length)
-    for (row, from) in order.enumerated() {
-      for (column, other) in order.enumerated() {
-        moments[row * length + column] = covariance[from * length + other]
-      }
-      moments[row * length + row] += mean > 0 ? damping * mean : 1
-    }
-    let lower = Cholesky.lower(moments, length).map { Float($0) }
+    let rounding = RoundingOrder(covariance: covariance, length: length, damping: damping)
+    let (order, lower) = (rounding.columns, rounding.lower)
     var importance = [Float](repeating: 0, count: length)
     for (place, column) in order.enumerated() {
       let pivot = lower[place * length + place]
       importance[column] = pivot * pivot
     }
+    self.length = length
+    self.quantizer = quantizer
     self.order = order
     self.lower = lower
     self.importance = importance
