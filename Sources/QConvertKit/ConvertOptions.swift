@@ -57,9 +57,8 @@ public struct ConvertOptions: Sendable {
   /// Whether the loudest columns of matrix products stay float where that lowers the error on ``calibrationData``, or on noise
   /// where there is none; nil: the preset decides.
   public var splitsOutliers: Bool?
-  /// Whether leading tokens get fixed ranges of their own where that lowers the error on ``calibrationData``; nil: the preset
-  /// decides.
-  public var splitsTokens: Bool?
+  /// Whether leading tokens get fixed ranges of their own where that lowers the error on ``calibrationData``.
+  public var splitsTokens = false
   /// Patterns of nodes, values and weights; what they match stays float.
   ///
   /// A pattern is an exact name, or has `*`, `?` and `[...]` as in file names.
@@ -150,11 +149,8 @@ public struct ConvertOptions: Sendable {
 
   /// Whether smoothing or outlier columns are asked for, not only chosen by the preset.
   var asksForShaping: Bool {
-    smooths == true || splitsOutliers == true || splitsTokens == true || smoothingAlpha != nil
+    smooths == true || splitsOutliers == true || splitsTokens || smoothingAlpha != nil
   }
-
-  /// Whether leading tokens get fixed ranges of their own in a network of a family.
-  func splitsTokens(_ preset: Preset) -> Bool { activations == .static && (splitsTokens ?? isShaped(preset)) }
 
   /// Whether the preset fits the float network to quantization: in transformers, unless statistics of the network as it is were given.
   private func isShaped(_ preset: Preset) -> Bool {
@@ -174,7 +170,7 @@ public struct ConvertOptions: Sendable {
     if equalizes { text += ", equalized" }
     if smooths(preset) { text += ", smoothed" + (smoothingAlpha.map { " by \($0)" } ?? "") }
     if splitsOutliers(preset) { text += ", outlier columns in float" }
-    if splitsTokens(preset) { text += ", token groups" }
+    if splitsTokens { text += ", token groups" }
     if rounding != ConvertOptions.roundingNames[0] { text += ", \(rounding) rounding" }
     if correctsBias { text += ", bias-corrected" }
     return text

@@ -145,7 +145,7 @@ struct Rewriting {
     context.options.smooths = options.smooths(preset)
     context.options.smoothingExponent = options.smoothingAlpha
     context.options.splitsOutliers = options.splitsOutliers(preset)
-    context.options.splitsTokens = options.splitsTokens(preset)
+    context.options.splitsTokens = options.splitsTokens
     guard context.options.smooths || context.options.splitsOutliers || context.options.splitsTokens else {
       return
     }

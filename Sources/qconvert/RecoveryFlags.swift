@@ -30,19 +30,16 @@ struct RecoveryFlags: ParsableArguments {
   var outlierColumns: Bool?
 
   @Flag(
-    inversion: .prefixedNo,
-    help: ArgumentHelp(
-      "Give leading tokens, such as registers, fixed ranges of their own where the samples of --calibrate show a gain; the "
-        + "default for transformers with fixed ranges."
-    )
+    help:
+      "Give leading tokens, such as registers, fixed ranges of their own where the samples of --calibrate show a gain."
   )
-  var tokenGroups: Bool?
+  var tokenGroups = false
 
   /// Whether a flag was given that samples are of use for.
   var usesSamples: Bool { smooth == true || outlierColumns == true || smoothAlpha != nil }
 
   func validate(isInt8: Bool, isStatic: Bool) throws {
-    if tokenGroups == true && !(isInt8 && isStatic) {
+    if tokenGroups && !(isInt8 && isStatic) {
       throw ValidationError("--token-groups goes with --int8 and --calibrate, without --dynamic")
     }
     if usesSamples && !isInt8 {
