@@ -33,6 +33,11 @@ def tokenised(model, sentences):
     return {name: np.array(column, np.int64) for name, column in zip(INPUTS, columns)}
 
 
+def lines(name):
+    with open(os.path.join("samples/sentences", name), encoding="utf-8") as file:
+        return file.read().splitlines()
+
+
 def export(model, path):
     """The network with pooling and normalisation as transformers computes it, in ONNX."""
     import torch
@@ -62,10 +67,12 @@ def cosines(a, b):
 
 
 class Comparison:
-    def __init__(self, binary, arrays, scratch):
+    def __init__(self, binary, arrays, calibration, scratch):
         self.binary, self.arrays, self.scratch = binary, arrays, scratch
         self.inputs = os.path.join(scratch, "sentences.npz")
+        self.calibration = os.path.join(scratch, "calibration.npz")
         np.savez(self.inputs, **arrays)
+        np.savez(self.calibration, **calibration)
 
     def qconvert(self, *arguments):
         done = subprocess.run([self.binary, *arguments], capture_output=True, text=True)
@@ -101,9 +108,9 @@ def main():
         os.makedirs(scratch, exist_ok=True)
         model = args.folder or downloaded(scratch)
         weights = os.path.join(model, "model.safetensors")
-        with open("samples/sentences/sentences.txt", encoding="utf-8") as lines:
-            sentences = lines.read().splitlines()
-        compare = Comparison(args.binary, tokenised(model, sentences), scratch)
+        sentences, others = lines("sentences.txt"), lines("calibration.txt")
+        assert not set(sentences) & set(others)
+        compare = Comparison(args.binary, tokenised(model, sentences), tokenised(model, others), scratch)
         onnx = args.onnx or os.path.join(scratch, "minilm.onnx")
         if not os.path.exists(onnx):
             export(model, onnx)
@@ -132,8 +139,14 @@ def main():
             for bits, block in [(8, 32), (4, 32), (4, 64), (4, 128), (3, 32), (2, 32)]:
                 flags = ["--bits", str(bits), "--block", str(block)]
                 report(f"qconvert int{bits}, blocks of {block}, {kind}", *compare.converted(source, "blocks", *flags))
-            for name, flags in [("per channel", ["--int8"]), ("per tensor", ["--int8", "--per-tensor"])]:
-                mean = report(f"qconvert int8 {name}, {kind}", *compare.converted(source, "int8", *flags))
+                flags += ["--calibrate", compare.calibration, "--rounding", "gptq"]
+                report(f"qconvert int{bits}, {block}, gptq, {kind}", *compare.converted(source, "blocks", *flags))
+            plain = ["--no-smooth", "--no-outlier-columns"]
+            for name, flags in [
+                ("per channel", []), ("per channel, not shaped", plain), ("per tensor", ["--per-tensor"]),
+                ("per channel static", ["--calibrate", compare.calibration]),
+            ]:
+                mean = report(f"qconvert int8 {name}, {kind}", *compare.converted(source, "int8", "--int8", *flags))
                 failed |= name == "per channel" and mean < args.limit
         for name, per_channel in [("per channel", True), ("per tensor", False)]:
             path = os.path.join(scratch, "runtime.onnx")

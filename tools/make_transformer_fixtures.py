@@ -89,6 +89,35 @@ def bert():
          **{"modules.json": modules, "1_Pooling/config.json": pooling})
 
 
+def other_texts():
+    """RoBERTa with a sequence classifier and bare, DistilBERT with a classifier."""
+    ids = torch.randint(2, 40, (3, 7))
+    mask = torch.tensor([[1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0, 0], [1, 0, 1, 1, 1, 1, 0]])
+    inputs = {"input_ids": ids, "attention_mask": mask}
+
+    config = hf.RobertaConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, vocab_size=40,
+                              max_position_embeddings=14, type_vocab_size=1, layer_norm_eps=1e-5, num_labels=3,
+                              attn_implementation="eager")
+    facts = keys(config, "model_type", "hidden_size", "num_attention_heads", "layer_norm_eps", "hidden_act")
+    model = randomised(hf.RobertaForSequenceClassification(config))
+    with torch.no_grad():
+        hidden = model.roberta(**inputs).last_hidden_state
+        save("roberta", saved(model), {"case": inputs | {"last_hidden_state": hidden, "logits": model(**inputs).logits}}, facts)
+    model = randomised(hf.RobertaModel(config))
+    with torch.no_grad():
+        inner = model(**inputs)
+        expected = {"last_hidden_state": inner.last_hidden_state, "pooler_output": inner.pooler_output}
+    save("roberta_bare", saved(model), {"case": inputs | expected}, facts)
+
+    config = hf.DistilBertConfig(dim=32, n_layers=2, n_heads=4, hidden_dim=48, vocab_size=40, max_position_embeddings=12,
+                                 num_labels=3, attn_implementation="eager")
+    model = randomised(hf.DistilBertForSequenceClassification(config))
+    with torch.no_grad():
+        hidden = model.distilbert(**inputs).last_hidden_state
+        save("distilbert", saved(model), {"case": inputs | {"last_hidden_state": hidden, "logits": model(**inputs).logits}},
+             keys(config, "model_type", "dim", "n_heads", "activation"))
+
+
 def huggingface_vision():
     base = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, image_size=16, patch_size=4,
                 num_labels=5, attn_implementation="eager")
@@ -167,3 +196,4 @@ bert()
 huggingface_vision()
 timm_vision()
 positions()
+other_texts()  # last, so that the others keep their numbers

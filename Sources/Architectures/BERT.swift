@@ -1,12 +1,14 @@
 import BinaryIO
 import GraphIR
 
-/// Text encoders in transformers' BERT layout, among them MiniLM and what sentence-transformers makes of them.
+/// Text encoders in transformers' BERT, RoBERTa and DistilBERT layouts, among them MiniLM and what sentence-transformers makes of
+/// them.
 ///
-/// Inputs are `input_ids`, `attention_mask` and `token_type_ids`, i64 `[batch, length]`. Results are
+/// Inputs are `input_ids`, `attention_mask` and, in BERT, `token_type_ids`, i64 `[batch, length]`; RoBERTa counts positions as if
+/// no padding stood before a token. Results are
 /// `last_hidden_state`, and beside the modules of a sentence encoder `sentence_embedding`; with a pooling layer
 /// `pooler_output`, with a classifier `logits`. Heads are those of the settings, or 64 channels wide for the widths
-/// that BERT was published in. What pre-training adds (`cls.`) is left out.
+/// that BERT was published in. What pre-training adds is left out.
 enum BERT {
   static let all = [Architecture("bert", preprocessing: nil, describe: describe)]
 
@@ -17,11 +19,13 @@ enum BERT {
     let type = TensorType(.int64, [.symbol("batch"), .symbol("length")])
     let ids = net.input("input_ids", type)
     let mask = net.input("attention_mask", type)
-    let kinds = net.input("token_type_ids", type)
+    let kinds = shape.layout == .bert ? net.input("token_type_ids", type) : nil
     let weights = net.cast("attention_mask.f32", mask)
     let bias = maskBias(&net, weights)
     var x = embed(&net, ids, kinds, shape)
-    for index in 0..<shape.depth { x = layer(&net, "\(shape.prefix)encoder.layer.\(index)", x, bias, shape) }
+    for index in 0..<shape.depth {
+      x = layer(&net, "\(shape.prefix)\(shape.layout.layer(index))", x, bias, shape)
+    }
     net.output("last_hidden_state", x)
     BERTHead(shape: shape, state: x, weights: weights).describe(&net)
   }
@@ -29,6 +33,7 @@ enum BERT {
   /// What a checkpoint tells; standard values where it does not.
   struct Shape {
     let prefix: String
+    let layout: BERTLayout
     let width: Int
     let words: Int
     let positions: Int
@@ -45,16 +50,19 @@ enum BERT {
 
     init(_ checkpoint: Checkpoint) {
       let words = "embeddings.word_embeddings.weight"
-      let prefix = checkpoint["bert.\(words)"] == nil ? "" : "bert."
-      self.prefix = prefix
+      let prefix = BERTLayout.prefixes.first { checkpoint["\($0)\(words)"] != nil } ?? ""
+      let layout = BERTLayout(checkpoint, prefix: prefix)
+      (self.prefix, self.layout) = (prefix, layout)
       settings = checkpoint.settings
       width = checkpoint.extent("\(prefix)\(words)", axis: 1) ?? 768
       self.words = checkpoint.extent("\(prefix)\(words)", axis: 0) ?? 30_522
       positions = checkpoint.extent("\(prefix)embeddings.position_embeddings.weight", axis: 0) ?? 512
-      kinds = checkpoint.extent("\(prefix)embeddings.token_type_embeddings.weight", axis: 0) ?? 2
-      let count = checkpoint.blockCount { "\(prefix)encoder.layer.\($0).attention.self.query.weight" }
+      kinds =
+        checkpoint.extent("\(prefix)embeddings.token_type_embeddings.weight", axis: 0)
+        ?? (layout == .roberta ? 1 : 2)
+      let count = checkpoint.blockCount { "\(prefix)\(layout.layer($0)).\(layout.names.query).weight" }
       depth = count == 0 ? 12 : count
-      epsilon = checkpoint.settings.epsilon ?? 1e-12
+      epsilon = checkpoint.settings.epsilon ?? layout.epsilon
       normNames =
         checkpoint["\(prefix)embeddings.LayerNorm.gamma"] == nil ? ["weight", "bias"] : ["gamma", "beta"]
       if let heads = checkpoint.settings.heads, checkpoint.settings.width ?? width == width {
@@ -89,7 +97,11 @@ enum BERT {
     }
     let prefix = shape.prefix
     net.ignore(["\(prefix)embeddings.position_ids"])
-    net.ignore(net.checkpoint.entries.map(\.name).filter { $0.hasPrefix("cls.") })
+    net.ignore(
+      net.checkpoint.entries.map(\.name).filter { name in
+        shape.layout.pretraining.contains { name.hasPrefix($0) }
+      }
+    )
   }
 
   /// 0 where a token counts, the least float where it does not: `[batch, 1, 1, length]`.
@@ -99,18 +111,31 @@ enum BERT {
     return net.scaled("attention_mask.bias", shifted, by: Float.greatestFiniteMagnitude)
   }
 
-  private static func embed(_ net: inout Network, _ ids: Feature, _ kinds: Feature, _ shape: Shape) -> Feature
-  {
+  private static func embed(
+    _ net: inout Network,
+    _ ids: Feature,
+    _ kinds: Feature?,
+    _ shape: Shape
+  ) -> Feature {
     let prefix = "\(shape.prefix)embeddings"
     func table(_ name: String, _ rows: Int) -> Feature {
       Feature(parameter: Network.Demand(name: "\(prefix).\(name).weight", shape: [rows, shape.width]))
     }
     let words = net.gather("\(prefix).words", table("word_embeddings", shape.words), ids)
-    let types = net.gather("\(prefix).types", table("token_type_embeddings", shape.kinds), kinds)
+    var sum = words
+    if shape.layout != .distilbert {
+      let table = table("token_type_embeddings", shape.kinds)
+      let types = kinds.map { net.gather("\(prefix).types", table, $0) }
+      sum = net.sum("\(prefix).typed", words, types ?? net.slice("\(prefix).type", table, 0..<1, axis: 0))
+    }
     let places = net.indices("\(prefix).places", of: ids, axis: 1)
-    let positions = net.gather("\(prefix).positions", table("position_embeddings", shape.positions), places)
-    let sum = net.sum("\(prefix).sum", net.sum("\(prefix).typed", words, types), positions)
-    return norm(&net, "\(prefix).LayerNorm", sum, shape)
+    var rows = table("position_embeddings", shape.positions)
+    let first = shape.layout.firstPosition
+    if first > 0 {
+      rows = net.slice("\(prefix).rows", rows, first..<max(shape.positions, first + 1), axis: 0)
+    }
+    let positions = net.gather("\(prefix).positions", rows, places)
+    return norm(&net, "\(prefix).LayerNorm", net.sum("\(prefix).sum", sum, positions), shape)
   }
 
   private static func norm(_ net: inout Network, _ name: String, _ x: Feature, _ shape: Shape) -> Feature {
@@ -125,26 +150,22 @@ enum BERT {
     _ mask: Feature,
     _ shape: Shape
   ) -> Feature {
+    let names = shape.layout.names
     let attention = Attention(name: "\(name).attention", width: shape.width, heads: shape.heads ?? 1)
     var y = attention.describe(
       &net,
-      query: net.linear("\(name).attention.self.query", x, shape.width),
-      key: net.linear("\(name).attention.self.key", x, shape.width),
-      value: net.linear("\(name).attention.self.value", x, shape.width),
+      query: net.linear("\(name).\(names.query)", x, shape.width),
+      key: net.linear("\(name).\(names.key)", x, shape.width),
+      value: net.linear("\(name).\(names.value)", x, shape.width),
       mask: mask
     )
-    y = net.linear("\(name).attention.output.dense", y, shape.width)
-    let middle = norm(
-      &net,
-      "\(name).attention.output.LayerNorm",
-      net.sum("\(name).attention.add", y, x),
-      shape
-    )
-    let first = "\(name).intermediate.dense"
+    y = net.linear("\(name).\(names.projection)", y, shape.width)
+    let middle = norm(&net, "\(name).\(names.attentionNorm)", net.sum("\(name).attention.add", y, x), shape)
+    let first = "\(name).\(names.expansion)"
     y = net.linear(first, middle, net.width(first, standard: 4 * shape.width))
     y = net.gelu("\(name).intermediate.act", y, named: shape.settings.activation)
-    y = net.linear("\(name).output.dense", y, shape.width)
-    return norm(&net, "\(name).output.LayerNorm", net.sum("\(name).add", y, middle), shape)
+    y = net.linear("\(name).\(names.contraction)", y, shape.width)
+    return norm(&net, "\(name).\(names.norm)", net.sum("\(name).add", y, middle), shape)
   }
 }
 
@@ -169,7 +190,14 @@ struct BERTHead {
       net.output("pooler_output", features)
     }
     if net.has("classifier.weight") {
+      if net.has("pre_classifier.weight") {
+        let hidden = net.linear("pre_classifier", token(&net), shape.width)
+        features = net.relu("pre_classifier.relu", hidden)
+      }
       net.output("logits", net.classifier("classifier", features, standard: 2))
+    } else if net.has("classifier.out_proj.weight") {
+      let hidden = net.tanh("classifier.tanh", net.linear("classifier.dense", token(&net), shape.width))
+      net.output("logits", net.classifier("classifier.out_proj", hidden, standard: 2))
     } else if net.has("qa_outputs.weight") {
       net.output("logits", net.classifier("qa_outputs", state, standard: 2))
     }

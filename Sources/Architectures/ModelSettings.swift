@@ -16,6 +16,8 @@ public struct ModelSettings: Sendable {
     }
   }
 
+  /// The family that the network belongs to, as transformers calls it, such as `roberta`.
+  public var family: String?
   /// Channels of a token.
   public var width: Int?
   /// Attention heads.

@@ -72,7 +72,8 @@ public struct Dataset: Sendable {
   /// Makes Gaussian noise, for calibration without data.
   ///
   /// - Parameters:
-  ///   - inputs: What the model takes; inputs of integers get integers below 16, u8 images clamped values.
+  ///   - inputs: What the model takes; inputs of integers get what ``ModelInput/integers`` says or integers below 16, u8 images clamped
+  ///     values.
   ///   - size: Of images, where the model leaves it open.
   ///   - mean: Of float values.
   ///   - deviation: Of float values.

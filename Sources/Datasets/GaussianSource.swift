@@ -42,7 +42,7 @@ struct GaussianSource: SampleSource {
     var tensors: [String: Tensor] = [:]
     for (input, shape) in inputs {
       let isImage = input.type.dtype == .uint8 && shape.count == 4
-      let noise = try Noise.tensor(isImage ? .float32 : input.type.dtype, shape, below: input.rows, &random)
+      let noise = try Noise.tensor(isImage ? .float32 : input.type.dtype, shape, input.integers, &random)
       guard isImage || input.type.dtype.isFloatingPoint else {
         tensors[input.name] = noise
         continue

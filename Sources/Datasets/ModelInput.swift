@@ -4,45 +4,28 @@ public import GraphIR
 public struct ModelInput: Hashable, Sendable {
   public var name: String
   public var type: TensorType
-  /// How many rows the smallest table has that its integers pick from; nil where they pick from none.
-  package var rows: Int?
+  /// What its integers are chosen from where they are made up; nil: anything.
+  public var integers: ClosedRange<Int>?
 
-  public init(name: String, type: TensorType) {
+  public init(name: String, type: TensorType, integers: ClosedRange<Int>? = nil) {
     self.name = name
     self.type = type
+    self.integers = integers
   }
 
   /// The inputs of a graph, in its order.
+  ///
+  /// Where some of them pick rows of tables, as token numbers do, their integers are numbers of rows, and those of the other inputs
+  /// are 1, as in a mask that hides nothing.
   public static func inputs(of graph: Graph) -> [ModelInput] {
-    graph.inputs.map { id in
-      var input = ModelInput(name: graph[id].name, type: graph[id].type)
-      if input.type.dtype.isInteger { input.rows = rows(pickedBy: id, graph) }
-      return input
+    let rows = graph.inputs.map { graph.rows(pickedBy: $0) }
+    let hasTables = rows.contains { $0 != nil }
+    return zip(graph.inputs, rows).map { id, rows in
+      let type = graph[id].type
+      let isInteger = type.dtype == .int64 || type.dtype == .int32
+      let integers = rows.map { 0...($0 - 1) } ?? (hasTables && isInteger ? 1...1 : nil)
+      return ModelInput(name: graph[id].name, type: type, integers: integers)
     }
-  }
-
-  /// The extent of the smallest axis that a value picks from, through conversions and changes of shape.
-  private static func rows(pickedBy id: ValueID, _ graph: Graph) -> Int? {
-    var pending = [id]
-    var smallest: Int?
-    while let value = pending.popLast() {
-      for user in graph.users(of: value) {
-        let node = graph[user]
-        switch node.op {
-        case .gather(let op):
-          guard node.inputs[1] == value, let dims = node.inputs[0].map({ graph[$0].type.dims }) else {
-            continue
-          }
-          let axis = op.axis < 0 ? op.axis + dims.count : op.axis
-          guard dims.indices.contains(axis), let extent = dims[axis].value else { continue }
-          smallest = min(smallest ?? extent, extent)
-        case .cast, .reshape, .flatten, .squeeze, .unsqueeze, .transpose, .slice, .expand:
-          if node.inputs[0] == value { pending += node.outputs }
-        default: continue
-        }
-      }
-    }
-    return smallest
   }
 
   /// The type without its leading sample axis.
@@ -50,4 +33,27 @@ public struct ModelInput: Hashable, Sendable {
 
   /// Name and type, for messages.
   package var description: String { "\"\(name)\" (\(type))" }
+}
+
+extension Graph {
+  /// Rows of the smallest table from which a value, unchanged but for its type and shape, picks rows; nil where there is none.
+  fileprivate func rows(pickedBy value: ValueID) -> Int? {
+    var least: Int?
+    var pending = [value]
+    while let next = pending.popLast() {
+      for user in users(of: next) {
+        switch self[user].op {
+        case .gather(let op) where self[user].inputs[1] == next:
+          guard let table = self[user].inputs[0], op.axis == 0 || op.axis == -self[table].type.rank,
+            let extent = self[table].type.dims.first?.value, extent > 0
+          else { continue }
+          least = min(least ?? extent, extent)
+        case .cast, .reshape, .flatten, .squeeze, .unsqueeze:
+          if self[user].inputs[0] == next { pending.append(self[user].outputs[0]) }
+        default: continue
+        }
+      }
+    }
+    return least
+  }
 }

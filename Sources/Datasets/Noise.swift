@@ -3,8 +3,8 @@ package import GraphIR
 
 /// Seeded tensors without meaning.
 package enum Noise {
-  /// Integers that pick from no table are below this.
-  private static let integerBound: UInt64 = 16
+  /// Integers that nothing restricts are of these.
+  private static let freeIntegers = 0...15
 
   /// Extent of a symbolic dimension of inputs that are made up, but the batch and the sides of images.
   static let symbolicExtent = 16
@@ -29,24 +29,24 @@ package enum Noise {
     SplitMix64(seed: seed &+ UInt64(index) &* 0x0001_0000_0000_01B3)
   }
 
-  /// A tensor of standard normal floats, integers below 16, or truth values; the same for the same seed.
+  /// A tensor of standard normal floats, integers, or truth values; the same for the same seed.
   ///
-  /// - Parameter rows: Another bound of the integers.
+  /// - Parameter integers: What integers are chosen from; nil: those below 16.
   /// - Throws: A refusal when there are too many elements (D10), or the type has no arithmetic (D9).
   package static func tensor(
     _ dtype: DType,
     _ shape: [Int],
-    below rows: Int? = nil,
+    integers: ClosedRange<Int>? = nil,
     seed: UInt64
   ) throws(Refusal) -> Tensor {
     var random = SplitMix64(seed: seed)
-    return try tensor(dtype, shape, below: rows, &random)
+    return try tensor(dtype, shape, integers, &random)
   }
 
   static func tensor(
     _ dtype: DType,
     _ shape: [Int],
-    below rows: Int? = nil,
+    _ integers: ClosedRange<Int>? = nil,
     _ random: inout SplitMix64
   ) throws(Refusal) -> Tensor {
     guard let count = Checked.product(shape), count <= Limits.standard.elements else {
@@ -62,8 +62,10 @@ package enum Noise {
       if dtype == .bool {
         return try .make(dtype, shape, (0..<count).map { _ in UInt8(random.next() >> 63) })
       }
-      let bound = rows.map { UInt64(min(max($0, 1), Int(Int32.max))) } ?? integerBound
-      let values = (0..<count).map { _ in Int32(random.next() % bound) }
+      let choice = (integers ?? freeIntegers).clamped(to: 0...Int(Int32.max))
+      let values = (0..<count).map { _ in
+        Int32(choice.lowerBound + Int(random.next() % UInt64(choice.count)))
+      }
       return try Tensor.make(.int32, shape, values).converted(to: dtype)
     }
     let values = (0..<count).map { _ in

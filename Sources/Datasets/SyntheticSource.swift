@@ -68,9 +68,8 @@ struct SyntheticSource: SampleSource {
   }
 
   private func noise(_ input: ModelInput, _ random: inout SplitMix64) throws(Refusal) -> Tensor {
-    let type = input.type
-    let extents = type.dims.dropFirst().map { $0.value ?? Noise.symbolicExtent }
-    let shape = type.rank == 0 ? [] : [1] + extents
-    return try Noise.tensor(type.dtype, shape, below: input.rows, &random)
+    let extents = input.type.dims.dropFirst().map { $0.value ?? Noise.symbolicExtent }
+    let shape = input.type.rank == 0 ? [] : [1] + extents
+    return try Noise.tensor(input.type.dtype, shape, input.integers, &random)
   }
 }

@@ -22,6 +22,8 @@ package struct PassContext {
   package var normalized: [NodeID: ChannelStatistics] = [:]
   /// What recovery passes know of the layers they may edit.
   package var evidence: [NodeID: LayerEvidence] = [:]
+  /// What `round-blocks` knows of the layers it may edit.
+  package var blockEvidence: [NodeID: BlockEvidence] = [:]
   /// Rows that linear layers read on calibration data, by the value they read.
   package var activations: [ValueID: ActivationSample] = [:]
   /// Chooses ranges where a pass tries quantization out.

@@ -75,6 +75,8 @@ public struct PassOptions: Hashable, Sendable {
   public var smoothingExponent: Float?
   /// Whether loud columns of matrix products stay float where samples show a gain.
   public var splitsOutliers = false
+  /// Whether leading tokens get fixed ranges of their own where samples show a gain.
+  public var splitsTokens = false
 
   public init(
     scheme: ConvertScheme = .int8,

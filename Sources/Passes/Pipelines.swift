@@ -63,8 +63,10 @@ public enum Pipelines {
   public static func shape(_ options: PassOptions) -> Pipeline {
     var stages: [Pipeline.Stage] = []
     if options.smooths { stages.append(.once(.smoothActivations)) }
-    // Last: for what cannot be smoothed.
+    // For what cannot be smoothed.
     if options.splitsOutliers { stages.append(.once(.splitOutlierColumns)) }
+    // Last: it cuts the values that the others look at.
+    if options.splitsTokens { stages.append(.once(.splitTokenGroups)) }
     return Pipeline(stages: stages)
   }
 
@@ -78,6 +80,13 @@ public enum Pipelines {
     if options.correctsBias { stages.append(.once(.correctBias)) }  // last: it depends on the integers
     return Pipeline(stages: stages)
   }
+
+  /// Rounds weights in blocks anew for which the context holds evidence.
+  public static let recoverBlocks = Pipeline(stages: [
+    .once(.roundBlocks),
+    .once(.eliminateDeadCode),  // the biases that were replaced
+    .once(.convertToFp16),  // last: for the new ones
+  ])
 
   /// Quantizes a graph that ``float`` has prepared.
   public static func quantize(_ options: PassOptions) -> Pipeline {

@@ -92,6 +92,22 @@ struct QuantizationTrial {
     }
   }
 
+  /// The energy of the error where the rows of each of these groups of tokens have a range of their own.
+  func error(splittingInto groups: [Range<Int>]) -> Double {
+    var rounded = weights
+    quantize(&rounded, peak: weightPeaks.max() ?? 0)
+    var total = 0.0
+    for group in groups {
+      let own = judged.tokens(in: group).rows
+      var rows = own
+      quantize(rows: &rows, ranging: fitted.tokens(in: group).rows)
+      let found = QuantizationTrial.product(rows, rounded, width, columns)
+      let reference = QuantizationTrial.product(own, weights, width, columns)
+      for (a, b) in zip(found, reference) { total += (Double(a) - Double(b)) * (Double(a) - Double(b)) }
+    }
+    return total
+  }
+
   /// - Parameters:
   ///   - rows: What is rounded.
   ///   - seen: What a range for all rows is found on.

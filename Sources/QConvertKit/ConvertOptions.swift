@@ -55,14 +55,16 @@ public struct ConvertOptions: Sendable {
   public var weightScales = ConvertOptions.weightScaleNames[0]
   /// One of ``roundingNames``; all but the first need ``calibrationData``.
   public var rounding = ConvertOptions.roundingNames[0]
-  /// Whether ranges of channels move from activations to weights where that lowers the error on ``calibrationData``; nil: the
-  /// preset decides.
+  /// Whether ranges of channels move from activations to weights where that lowers the error on ``calibrationData``, or on noise
+  /// where there is none; nil: the preset decides.
   public var smooths: Bool?
   /// The exponent of the activations' ranges, above 0 and below 1, for all layers; nil: searched for per layer.
   public var smoothingAlpha: Float?
-  /// Whether the loudest columns of matrix products stay float where that lowers the error on ``calibrationData``; nil: the
-  /// preset decides.
+  /// Whether the loudest columns of matrix products stay float where that lowers the error on ``calibrationData``, or on noise
+  /// where there is none; nil: the preset decides.
   public var splitsOutliers: Bool?
+  /// Whether leading tokens get fixed ranges of their own where that lowers the error on ``calibrationData``.
+  public var splitsTokens = false
   /// Patterns of nodes, values and weights; what they match stays float.
   ///
   /// A pattern is an exact name, or has `*`, `?` and `[...]` as in file names.
@@ -155,16 +157,23 @@ public struct ConvertOptions: Sendable {
   /// Whether outlier columns stay float in a network of a family.
   func splitsOutliers(_ preset: Preset) -> Bool { splitsOutliers ?? isShaped(preset) }
 
-  /// Whether the preset fits the float network to quantization: where there are samples, in transformers.
+  /// Whether smoothing or outlier columns are asked for, not only chosen by the preset.
+  var asksForShaping: Bool {
+    smooths == true || splitsOutliers == true || splitsTokens || smoothingAlpha != nil
+  }
+
+  /// Whether the preset fits the float network to quantization: in transformers, unless statistics of the network as it is were given.
   private func isShaped(_ preset: Preset) -> Bool {
-    precision == .int8 && preset == .transformer && calibrationData != nil
+    precision == .int8 && preset == .transformer && calibration == nil
   }
 
   /// For metadata and reports, such as `int8 per-channel static` or `int8 per-tensor static, equalized`.
   ///
   /// - Parameter preset: The family that the network belongs to.
   func schemeText(_ preset: Preset) -> String {
-    if precision == .weightOnly { return "int\(bits) weight-only, blocks of \(block)" }
+    if precision == .weightOnly {
+      return "int\(bits) weight-only, blocks of \(block)" + (recovers ? ", \(rounding) rounding" : "")
+    }
     guard precision == .int8 else { return precision.rawValue }
     let rows = activations == .dynamic && preset == .transformer ? " per-token" : ""
     var text = "int8 \(isPerChannel ? "per-channel" : "per-tensor") \(activations.rawValue)\(rows)"
@@ -172,6 +181,7 @@ public struct ConvertOptions: Sendable {
     if equalizes { text += ", equalized" }
     if smooths(preset) { text += ", smoothed" + (smoothingAlpha.map { " by \($0)" } ?? "") }
     if splitsOutliers(preset) { text += ", outlier columns in float" }
+    if splitsTokens { text += ", token groups" }
     if rounding != ConvertOptions.roundingNames[0] { text += ", \(rounding) rounding" }
     if correctsBias { text += ", bias-corrected" }
     return text

@@ -22,10 +22,11 @@ struct ModelFolder {
     let marks = ["cls_token", "embeddings.word_embeddings.weight"]
     guard tensors.contains(where: { name in marks.contains { name.hasSuffix($0) } }) else { return result }
     if let config = try values("config.json") {
-      result.width = config.count("hidden_size")
-      result.heads = config.count("num_attention_heads")
+      result.family = config.text("model_type")
+      result.width = config.count("hidden_size") ?? config.count("dim")
+      result.heads = config.count("num_attention_heads") ?? config.count("n_heads")
       result.epsilon = config.number("layer_norm_eps").map { Float($0) }
-      result.activation = config.text("hidden_act")
+      result.activation = config.text("hidden_act") ?? config.text("activation")
       result.positions = config.text("position_embedding_type")
       result.preprocessing = ModelFolder.timmPreprocessing(config)
     }

@@ -7,7 +7,7 @@ public enum Preset: String, Sendable, CaseIterable {
   /// One dynamic range per activation.
   case cnn
   /// One dynamic range per token in front of matrix products; normalisation, softmax, GELU, patch embeddings and a small
-  /// classifier stay float. Where there are samples, activations are smoothed, and outlier columns stay float.
+  /// classifier stay float. Activations are smoothed, and outlier columns stay float.
   case transformer
 
   /// The family that `graph`, simplified, belongs to, and why.

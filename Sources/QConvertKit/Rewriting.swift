@@ -32,7 +32,7 @@ struct Rewriting {
   private(set) var preset: Preset
   /// The network as it was read.
   let original: Graph
-  let options: ConvertOptions
+  private(set) var options: ConvertOptions
   /// The preprocessing that the network's file declares.
   private let declared: String?
   /// Mean and deviation of the noise that stands for data.
@@ -108,6 +108,7 @@ struct Rewriting {
     result.records += try manager.run(Pipelines.quantize(context.options), on: &result.graph, &context)
     try correctMeans(&result, &context)
     if isMended, options.precision == .int8, options.recovers { try recover(&result, &context) }
+    if options.precision == .weightOnly, options.recovers { try recoverBlocks(&result, &context) }
     result.remarks = context.remarks
     result.graph.metadata[MetadataKey.scheme] = options.schemeText(preset)
     if let calibration { result.graph.metadata[MetadataKey.calibration] = calibration }
@@ -142,30 +143,46 @@ struct Rewriting {
     graph.metadata[MetadataKey.preset] = "\(chosen.rawValue): \(reason)"
   }
 
-  /// Changes the float network so that quantizing it costs less, from calibration data.
+  /// Changes the float network so that quantizing it costs less, from calibration data or made-up samples.
+  ///
+  /// Where the network does not run on made-up samples and the preset alone asked for it, nothing is changed, with a warning.
   private mutating func shape() throws(Refusal) {
     context.options.smooths = options.smooths(preset)
     context.options.smoothingExponent = options.smoothingAlpha
     context.options.splitsOutliers = options.splitsOutliers(preset)
-    guard context.options.smooths || context.options.splitsOutliers else { return }
-    guard options.calibrationData != nil else {
+    context.options.splitsTokens = options.splitsTokens
+    guard context.options.smooths || context.options.splitsOutliers || context.options.splitsTokens else {
+      return
+    }
+    guard options.calibration == nil else {
       throw Refusal(
         .usage,
         at: "recovery",
         rule: "C4",
-        "smoothing and outlier columns need samples",
-        remedy: "give --calibrate DATA, with --dynamic to quantize activations while the network runs"
+        "smoothing and outlier columns need samples, not statistics",
+        remedy:
+          "give --calibrate DATA, or leave --calibration out to quantize activations while the network runs"
       )
     }
     context.observer = observer
-    context.activations = try ActivationSampler(threads: options.threads).gather(
-      graph,
-      on: try calibrationSamples()
-    )
+    let sampler = ActivationSampler(threads: options.threads)
+    let samples: Dataset
+    do throws(Refusal) {
+      samples =
+        try options.calibrationData == nil
+        ? MadeUpSamples.dataset(for: original) : calibrationSamples()
+      context.activations = try sampler.gather(graph, on: samples)
+    } catch {
+      guard options.calibrationData == nil, !options.asksForShaping else { throw error }
+      progress(.text("warning: neither smoothing nor outlier columns, the network refuses noise: \(error)"))
+      (options.smooths, options.splitsOutliers) = (false, false)
+      return
+    }
     let before = context.remarks.count
     records += try manager.run(Pipelines.shape(context.options), on: &graph, &context)
     context.activations = [:]
-    graph.metadata[MetadataKey.recovery] = Recovery.summary(context.remarks[before...])
+    let origin = samples.isSynthetic ? ", on \(Dataset.noiseName)" : ""
+    graph.metadata[MetadataKey.recovery] = Recovery.summary(context.remarks[before...]) + origin
   }
 
   /// Corrects biases by what calibration knows of channels.
@@ -206,6 +223,31 @@ struct Rewriting {
     result.records += made
   }
 
+  /// Rounds weights in blocks anew from calibration data.
+  private func recoverBlocks(_ result: inout Result, _ context: inout PassContext) throws(Refusal) {
+    guard options.calibrationData != nil, options.rounding == WeightRounding.gptq.rawValue else {
+      throw Refusal(
+        .usage,
+        at: "recovery",
+        rule: "C4",
+        "weights in blocks are rounded by gptq on samples, or to nearest",
+        remedy: "give --calibrate DATA and --rounding gptq"
+      )
+    }
+    let (manager, progress) = (manager, progress)
+    var made: [PassManager.Record] = []
+    try BlockRecovery(float: graph, threads: options.threads).run(
+      on: &result.graph,
+      &context,
+      try calibrationSamples(),
+      apply: { (graph, context) throws(Refusal) in
+        made += try manager.run(Pipelines.recoverBlocks, on: &graph, &context)
+      },
+      progress: { progress(.mended($0, of: $1)) }
+    )
+    result.records += made
+  }
+
   /// What chooses the range of an activation from its statistics.
   private var observer: any Observer {
     let kind = ObserverKind(rawValue: options.observer) ?? .minMax
@@ -227,7 +269,9 @@ struct Rewriting {
 
   /// Looks at the calibration data before BatchNorm is folded, which tells what the network was trained on.
   private mutating func examine(_ shard: CalibrationShard?) throws(Refusal) {
-    guard options.precision == .int8, let path = options.calibrationData else { return }
+    guard options.precision == .int8 || options.precision == .weightOnly,
+      let path = options.calibrationData
+    else { return }
     guard path != ConvertOptions.synthetic else {
       noise = SyntheticNoise.parameters(for: graph)
       return

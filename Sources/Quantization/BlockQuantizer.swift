@@ -108,9 +108,14 @@ package struct BlockQuantizer: Sendable {
   }
 
   /// The scale of a block that makes the least squared error; 1 for zeros, nil where f16 has none.
-  package func scale(of values: ArraySlice<Float>) -> Float16? {
+  ///
+  /// - Parameters:
+  ///   - values: The block.
+  ///   - importance: What the square of each error counts; nil: all the same.
+  package func scale(of values: ArraySlice<Float>, importance: ArraySlice<Float>? = nil) -> Float16? {
+    let values = BlockValues(values, importance)
     var peak: Float = 0
-    for value in values { peak = max(peak, abs(value)) }
+    for value in values.values { peak = max(peak, abs(value)) }
     guard peak > 0 else { return 1 }
     let half = -limits.lowerBound
     var best: Float16?
@@ -144,22 +149,30 @@ package struct BlockQuantizer: Sendable {
     return (clamped + 12_582_912) - 12_582_912
   }
 
-  private func squaredError(_ values: ArraySlice<Float>, _ scale: Float) -> Float {
+  private func squaredError(_ block: BlockValues, _ scale: Float) -> Float {
     var sum: Float = 0
-    for value in values {
+    guard let importance = block.importance else {
+      for value in block.values {
+        let error = value - nearest(value, scale) * scale
+        sum += error * error
+      }
+      return sum
+    }
+    for (value, weight) in zip(block.values, importance) {
       let error = value - nearest(value, scale) * scale
-      sum += error * error
+      sum += error * error * weight
     }
     return sum
   }
 
   /// The scale at which the integers that `scale` gives come nearest to the values.
-  private func fitted(_ values: ArraySlice<Float>, _ scale: Float) -> Float {
+  private func fitted(_ block: BlockValues, _ scale: Float) -> Float {
     var (product, square) = (Float(0), Float(0))
-    for value in values {
+    for (offset, value) in block.values.enumerated() {
+      let weight = block.importance.map { $0[$0.startIndex + offset] } ?? 1
       let integer = nearest(value, scale)
-      product += value * integer
-      square += integer * integer
+      product += value * integer * weight
+      square += integer * integer * weight
     }
     return square > 0 ? product / square : scale
   }
@@ -174,5 +187,16 @@ package struct BlockQuantizer: Sendable {
       if shift + bits > 8 { unsafe bytes[byte + 1] |= UInt8(truncatingIfNeeded: number >> (8 - shift)) }
       place += bits
     }
+  }
+}
+
+/// The values of a block, and what the square of each error counts.
+private struct BlockValues {
+  let values: ArraySlice<Float>
+  let importance: ArraySlice<Float>?
+
+  init(_ values: ArraySlice<Float>, _ importance: ArraySlice<Float>?) {
+    self.values = values
+    self.importance = importance
   }
 }

@@ -197,8 +197,8 @@ struct QuantizationFlags: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How weights become integers: nearest, gptq (errors cancel on the samples), adaround (better, slower); the latter "
-        + "need --calibrate.",
+      "How weights become integers: nearest, gptq (errors cancel on the samples), adaround (better, slower; int8 only); the "
+        + "latter need --calibrate.",
       valueName: "way"
     )
   )
@@ -229,6 +229,11 @@ struct QuantizationFlags: ParsableArguments {
   /// Whether only weights are quantized.
   private var isWeightOnly: Bool { precision == .int4 || precision == nil && bits != nil }
 
+  /// Whether weights in blocks are rounded by calibration data.
+  private var compensatesBlocks: Bool {
+    isWeightOnly && calibrate != nil && rounding == "gptq" && !adaround && !biasCorrection
+  }
+
   private func validateBlocks() throws {
     if let bits, !(2...8).contains(bits) { throw ValidationError("--bits takes 2 to 8") }
     if bits != nil && !isWeightOnly || precision == .int4 && bits ?? 4 != 4 {
@@ -244,8 +249,8 @@ struct QuantizationFlags: ParsableArguments {
 
   func validate() throws {
     try validateBlocks()
-    try recovery.validate(hasSamples: precision == .int8 && calibrate != nil)
-    if dynamic && calibrate != nil && !recovery.needsSamples {
+    try recovery.validate(isInt8: precision == .int8, isStatic: calibrate != nil && !dynamic)
+    if dynamic && calibrate != nil && !recovery.usesSamples {
       throw ValidationError(
         "--dynamic and --calibrate exclude each other, unless the samples are for --smooth or --outlier-columns"
       )
@@ -262,13 +267,18 @@ struct QuantizationFlags: ParsableArguments {
       )
     }
     let recovers = biasCorrection == true || adaround || rounding != ConvertOptions.roundingNames.first
-    if recovers && (precision != .int8 || calibrate == nil) {
-      throw ValidationError("--bias-correction, --rounding and --adaround go with --int8 and --calibrate")
+    if recovers && !compensatesBlocks && (precision != .int8 || calibrate == nil) {
+      throw ValidationError(
+        "--bias-correction, --rounding and --adaround go with --int8 and --calibrate; --rounding gptq also with --int4 and "
+          + "--bits"
+      )
     }
     let isStatic = calibrate != nil || calibration != nil
-    if precision != .int8 && (dynamic || isStatic || granularity != nil) {
+    let usesData = isStatic && !compensatesBlocks
+    if precision != .int8 && (dynamic || usesData || calibration != nil || granularity != nil) {
       throw ValidationError(
-        "--dynamic, --calibrate, --calibration, --per-channel and --per-tensor go with --int8"
+        "--dynamic, --calibrate, --calibration, --per-channel and --per-tensor go with --int8; --calibrate also with --int4 "
+          + "and --rounding gptq"
       )
     }
     if calibrate == nil && samples != nil { throw ValidationError("--samples goes with --calibrate") }

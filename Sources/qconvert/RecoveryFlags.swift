@@ -6,8 +6,8 @@ struct RecoveryFlags: ParsableArguments {
   @Flag(
     inversion: .prefixedNo,
     help: ArgumentHelp(
-      "Move ranges of channels from activations to weights where the samples of --calibrate show a gain; the default for "
-        + "transformers with samples."
+      "Move ranges of channels from activations to weights where the samples of --calibrate, or noise, show a gain; the "
+        + "default for transformers."
     )
   )
   var smooth: Bool?
@@ -23,18 +23,27 @@ struct RecoveryFlags: ParsableArguments {
   @Flag(
     inversion: .prefixedNo,
     help: ArgumentHelp(
-      "Keep the loudest columns of matrix products, at most 1 %, in float where the samples of --calibrate show a gain; the "
-        + "default for transformers with samples."
+      "Keep the loudest columns of matrix products, at most 1 %, in float where the samples of --calibrate, or noise, show "
+        + "a gain; the default for transformers."
     )
   )
   var outlierColumns: Bool?
 
-  /// Whether a flag was given that is of no use without samples.
-  var needsSamples: Bool { smooth == true || outlierColumns == true || smoothAlpha != nil }
+  @Flag(
+    help:
+      "Give leading tokens, such as registers, fixed ranges of their own where the samples of --calibrate show a gain."
+  )
+  var tokenGroups = false
 
-  func validate(hasSamples: Bool) throws {
-    if needsSamples && !hasSamples {
-      throw ValidationError("--smooth, --smooth-alpha and --outlier-columns go with --int8 and --calibrate")
+  /// Whether a flag was given that samples are of use for.
+  var usesSamples: Bool { smooth == true || outlierColumns == true || smoothAlpha != nil }
+
+  func validate(isInt8: Bool, isStatic: Bool) throws {
+    if tokenGroups && !(isInt8 && isStatic) {
+      throw ValidationError("--token-groups goes with --int8 and --calibrate, without --dynamic")
+    }
+    if usesSamples && !isInt8 {
+      throw ValidationError("--smooth, --smooth-alpha and --outlier-columns go with --int8")
     }
     if let smoothAlpha, !(smoothAlpha > 0 && smoothAlpha < 1) {
       throw ValidationError("--smooth-alpha takes a number above 0, below 1")
@@ -48,5 +57,6 @@ struct RecoveryFlags: ParsableArguments {
     options.smooths = smooth
     options.smoothingAlpha = smoothAlpha
     options.splitsOutliers = outlierColumns
+    options.splitsTokens = tokenGroups
   }
 }

@@ -43,8 +43,9 @@ struct PassListTests {
     let recovering = PassOptions(correctsBias: true, rounding: .gptq)
     used.formUnion(Pipelines.recover(recovering).passes.map(\.name))
     var shaping = PassOptions()
-    (shaping.smooths, shaping.splitsOutliers) = (true, true)
+    (shaping.smooths, shaping.splitsOutliers, shaping.splitsTokens) = (true, true, true)
     used.formUnion(Pipelines.shape(shaping).passes.map(\.name))
+    used.formUnion(Pipelines.recoverBlocks.passes.map(\.name))
     #expect(used == Set(PassList.all.map(\.name)))
   }
 }

@@ -36,7 +36,7 @@ QK_INLINE void qk_turn_4x4(const float *from, size_t column, float *to, size_t n
 }
 
 // Packs `columns` <= nr columns of `depth` elements as qk_pack_weights does: element (k, j) is b[k * row + j * column].
-static void qk_pack_panel(const float *b, size_t row, size_t column, size_t depth, size_t columns, size_t nr,
+static inline void qk_pack_panel(const float *b, size_t row, size_t column, size_t depth, size_t columns, size_t nr,
                           float *packed) {
   if (columns < nr) memset(packed, 0, depth * nr * sizeof(float));
   const size_t fours = row == 1 ? columns / 4 * 4 : 0, deep = depth / 4 * 4;

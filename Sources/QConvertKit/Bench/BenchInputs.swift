@@ -80,7 +80,7 @@ struct BenchInputs {
       tensors[input.name] = try Noise.tensor(
         input.type.dtype,
         shape,
-        below: input.rows,
+        integers: input.integers,
         seed: seed &+ UInt64(index)
       )
     }

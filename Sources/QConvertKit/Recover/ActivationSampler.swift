@@ -23,8 +23,11 @@ struct ActivationSampler {
     for id in targets { result[id] = ActivationSample(width: QuantizationTargets.width(of: id, in: graph)) }
     let session = try Session(graph, options: QConvert.sessionOptions(threads: threads))
     for index in 0..<part.count {
-      _ = try session.run(try part.sample(index).inputs, observing: targets) { (id, tensor) throws(Refusal) in
-        result[id]?.observe(tensor, number: index, limit: min(share, 64))
+      let sample = try part.sample(index).inputs
+      let mask = TokenMask(sample)
+      _ = try session.run(sample, observing: targets) { (id, tensor) throws(Refusal) in
+        let rows = mask.rows(of: tensor.count / max(result[id]?.width ?? 1, 1))
+        result[id]?.observe(tensor, rows: rows, number: index, limit: min(share, 64))
       }
     }
     return result

@@ -20,21 +20,9 @@ package struct CompensatedRounding: Sendable {
   ///   - length: Columns.
   ///   - damping: Share of the mean of the diagonal that is added to it.
   package init(covariance: [Double], length: Int, damping: Double = 0.01) {
-    precondition(covariance.count == length * length)
+    let rounding = RoundingOrder(covariance: covariance, length: length, damping: damping)
     self.length = length
-    let diagonal = (0..<length).map { max(0, covariance[$0 * length + $0]) }
-    let mean = diagonal.reduce(0, +) / Double(max(length, 1))
-    let order = (0..<length).sorted { (diagonal[$0], $0) < (diagonal[$1], $1) }
-    var moments = [Double](repeating: 0, count: length * length)
-    for (row, from) in order.enumerated() {
-      for (column, other) in order.enumerated() {
-        moments[row * length + column] = covariance[from * length + other]
-      }
-      moments[row * length + row] += mean > 0 ? damping * mean : 1
-    }
-    self.order = order
-    self.moments = moments
-    lower = Cholesky.lower(moments, length).map { Float($0) }
+    (order, moments, lower) = (rounding.columns, rounding.moments, rounding.lower)
   }
 
   /// What rounding a row gave.

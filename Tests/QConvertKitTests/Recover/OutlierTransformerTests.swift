@@ -58,11 +58,24 @@ struct OutlierTransformerTests {
     #expect(tame.error < 0.1 * massive.error)
   }
 
-  @Test("one range per token, without data, leaves less than a tenth of the error")
+  @Test("one range per token leaves less than a tenth of the error")
   func dynamic() throws {
-    let outcome = try outcome { $0.calibrationData = nil }
+    let outcome = try outcome { options in
+      options.calibrationData = nil
+      (options.smooths, options.splitsOutliers) = (false, false)
+    }
     #expect(outcome.error < 0.02)
     #expect(outcome.report.scheme == "int8 per-channel dynamic per-token")
+    #expect(outcome.inspection.recovery == nil)
+  }
+
+  @Test("without data, noise shows the loud channels well enough to recover to half a percent")
+  func dataFree() throws {
+    let outcome = try outcome { $0.calibrationData = nil }
+    #expect(outcome.error < 0.005)
+    #expect(outcome.report.scheme == "int8 per-channel dynamic per-token, smoothed, outlier columns in float")
+    #expect(outcome.report.calibration == nil)
+    #expect(outcome.inspection.recovery?.hasSuffix(", on synthetic noise") == true)
   }
 
   @Test(
@@ -86,6 +99,20 @@ struct OutlierTransformerTests {
     #expect(plain.inspection.recovery == nil)
   }
 
+  @Test("ranges for the loud tokens gain, though the loud channel stays in the range of the others")
+  func tokenGroups() throws {
+    let outcomes = try [false, true].map { isSplit in
+      try outcome { options in
+        options.smooths = false
+        options.splitsOutliers = false
+        options.splitsTokens = isSplit
+      }
+    }
+    #expect(outcomes[1].error < 0.9 * outcomes[0].error)
+    #expect(outcomes[1].report.scheme == "int8 per-channel static, token groups")
+    #expect(outcomes[1].inspection.recovery?.hasPrefix("split-token-groups: ") == true)
+  }
+
   @Test("ranges per token recover to half a percent with smoothing, too")
   func smoothedDynamic() throws {
     let outcome = try outcome { $0.isDynamic = true }
@@ -93,14 +120,49 @@ struct OutlierTransformerTests {
     #expect(outcome.report.scheme == "int8 per-channel dynamic per-token, smoothed, outlier columns in float")
   }
 
-  @Test("smoothing without samples is refused")
+  @Test("smoothing by statistics of the network as it was is refused")
   func refused() throws {
-    let refusal = #expect(throws: Refusal.self) {
-      _ = try self.outcome { options in
-        options.calibrationData = nil
-        options.smooths = true
+    try withTemporaryFolder { folder in
+      let model = "\(folder)/float.qmodel"
+      try QModelWriter.write(try OutlierTransformer(magnitude: 300).graph, to: model)
+      let samples = try OutlierTransformer.images(4, seed: 1)
+      try NPZFile.write([(name: "image", tensor: samples)], to: "\(folder)/data.npz")
+      var options = ConvertOptions()
+      options.precision = .int8
+      options.calibrationData = "\(folder)/data.npz"
+      let statistics = try Converter.calibrate(model, options: options)
+      options.calibrationData = nil
+      options.calibration = statistics
+      let plain = try Converter.convert(model, to: "\(folder)/int8.qmodel", options: options)
+      #expect(plain.scheme == "int8 per-channel static")
+      options.smooths = true
+      expectRefusal(rule: "C4", containing: "not statistics") {
+        _ = try Converter.convert(model, to: "\(folder)/int8.qmodel", options: options)
       }
     }
-    #expect(refusal?.rule == "C4")
+  }
+
+  @Test("a transformer whose inputs cannot be made up is converted without, and says so")
+  func unknown() throws {
+    try withTemporaryFolder { folder in
+      var network = try OutlierTransformer(magnitude: 300).graph
+      let flag = network.addInput("flag", TensorType(.bool, [1]))
+      let cast = try network.addNode(.cast(Cast(to: .float32)), inputs: [flag], outputNames: ["flag.f32"])
+      network.addOutput(network[cast].outputs[0])
+      let model = "\(folder)/float.qmodel"
+      try QModelWriter.write(network, to: model)
+      var options = ConvertOptions()
+      options.precision = .int8
+      var texts: [String] = []
+      let report = try Converter.convert(model, to: "\(folder)/int8.qmodel", options: options) { event in
+        if case .text(let text) = event { texts.append(text) }
+      }
+      #expect(report.scheme == "int8 per-channel dynamic per-token")
+      #expect(texts.contains { $0.hasPrefix("warning: neither smoothing nor outlier columns") })
+      options.smooths = true
+      expectRefusal(rule: "D10") {
+        _ = try Converter.convert(model, to: "\(folder)/int8.qmodel", options: options)
+      }
+    }
   }
 }
