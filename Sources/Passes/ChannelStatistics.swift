@@ -45,7 +45,7 @@ package struct ChannelStatistics: Hashable, Sendable {
       .compare, .where, .prelu, .softmax, .cast, .transpose, .unsqueeze, .concat, .split, .slice, .gather,
       .expand,
       .pad, .shape, .constantOfShape, .range, .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias,
-      .dequantizeBlocks, .dynamicQuantize:
+      .dequantizeBlocks, .dynamicQuantize, .lstm, .gru:
       return nil
     }
   }

@@ -158,8 +158,6 @@ package final class BatchExecutor: Executor, @unchecked Sendable {
     let count = samples / (partSamples * lanes.count) * lanes.count
     let outcomes = Mutex([Result<[Tensor], Refusal>?](repeating: nil, count: count))
     resources.context.forEach(count) { [self] index, thread in
-      // With fewer samples than threads each sample has a lane.
-      let lane = count == lanes.count ? index : thread
       let first = index * partSamples
       // With more threads than samples there is a lane for each part.
       let lane = count == lanes.count ? index : thread
