@@ -12,8 +12,8 @@ extension Pass {
   ///
   /// The error counted is that of the outputs' deviations from their means, on what the quantized layer reads; the bias then mends the
   /// means. With `adaround` several scales are tried per channel, and single integers are moved by 1 while that brings the output
-  /// behind the activation nearer to the float weights'. What earlier layers did to the data is not made up for: most of that is
-  /// what quantizers cut off, which no weight brings back.
+  /// behind the activation nearer to the float weights'. What earlier layers did to the data is not made up
+  /// for.
   ///
   /// Not applied: to layers without calibration evidence, with a shared weight or with more products per output than the evidence
   /// holds.

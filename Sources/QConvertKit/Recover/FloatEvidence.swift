@@ -11,8 +11,8 @@ struct FloatEvidence {
 
   /// Runs the float network once.
   ///
-  /// What lies outside of the range that the quantized network has for a value counts as the end of the range: a bias that made up for
-  /// what rare peaks lose would shift everything else.
+  /// What lies outside of the range that the quantized network has for a value counts as the end of the range, so that biases do not
+  /// make up for what the range cuts off.
   init(
     _ layers: [LayerUnderRepair],
     _ graph: Graph,

@@ -152,7 +152,7 @@ import Testing
         progress: { _, _ in }
       )
       results.append(
-        graph.valueIDs.compactMap { id in
+        graph.valueIDs.compactMap { id -> [Double]? in
           guard let tensor = graph[id].constant else { return nil }
           switch tensor.dtype {
           case .int8: return tensor.elements(as: Int8.self).map(Double.init)
