@@ -231,7 +231,7 @@ struct QuantizationFlags: ParsableArguments {
 
   /// Whether weights in blocks are rounded by calibration data.
   private var compensatesBlocks: Bool {
-    isWeightOnly && calibrate != nil && rounding == "gptq" && !adaround && !biasCorrection
+    isWeightOnly && calibrate != nil && rounding == "gptq" && !adaround && biasCorrection != true
   }
 
   private func validateBlocks() throws {
