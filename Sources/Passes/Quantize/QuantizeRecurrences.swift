@@ -18,7 +18,7 @@ extension Pass {
   /// allows; to nodes that are kept in float. NaN and infinity are refused.
   public static let quantizeRecurrences = Pass(
     name: "quantize-recurrences",
-    summary: "Store the matrices of recurrent operators as i8, their states being quantized step by step."
+    summary: "Store matrices of recurrent operators as i8; their states are quantized step by step."
   ) { (graph, context) throws(Refusal) in
     var done: Set<ValueID> = []
     var changed = false

@@ -16,7 +16,7 @@ extension Pass {
   /// Not applied: to layers without calibration evidence; where the error does not become less (with a remark).
   public static let roundBlocks = Pass(
     name: "round-blocks",
-    summary: "Let the rounding errors of weights in blocks cancel on calibration data, for --rounding gptq.",
+    summary: "Let rounding errors of weights in blocks cancel on calibration data (--rounding gptq).",
     requires: ["quantize-blocks"]
   ) { (graph, context) throws(Refusal) in
     var changed = false
