@@ -132,7 +132,11 @@ let package = Package(
       ],
       exclude: ["Fixtures"]
     ),
-    tests("QConvertEndToEndTests", ["qconvert", "Datasets", "QModelFormat", "GraphIR", "BinaryIO"]),
+    tests(
+      "QConvertEndToEndTests",
+      ["qconvert", "Datasets", "QModelFormat", "GraphIR", "BinaryIO"],
+      exclude: ["Fixtures"]
+    ),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -8,7 +8,7 @@ internal import Runtime
 /// Rounds weights in blocks anew, from calibration data.
 ///
 /// A stage is some layers that follow each other. The network runs up to them, the layers before already rounded; the pass then
-/// rounds those of the stage. Memory is that of the samples, at most 64 of them, and of one stage's moments.
+/// rounds those of the stage. Memory is that of the samples, at most 128 of them, and of one stage's moments.
 struct BlockRecovery {
   /// The float network that was quantized.
   let float: Graph
@@ -38,9 +38,7 @@ struct BlockRecovery {
     apply: (inout Graph, inout PassContext) throws(Refusal) -> Void,
     progress: (Int, Int) -> Void
   ) throws(Refusal) {
-    let part = dataset.spread(Recovery.sampleLimit)
-    var samples: [[String: Tensor]] = []
-    for index in 0..<part.count { samples.append(try part.sample(index).inputs) }
+    let samples = try Recovery.samples(of: dataset)
     let layers = graph.order.filter { id in
       guard let evidence = BlockEvidence(graph, id, from: float) else { return false }
       return evidence.moments.length <= BlockRecovery.lengthLimit

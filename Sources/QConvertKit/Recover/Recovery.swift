@@ -17,9 +17,17 @@ struct Recovery {
   let threads: Int?
 
   /// Samples used, at most.
-  static let sampleLimit = 128
+  private static let sampleLimit = 128
   /// Longest patch whose products are kept: 268 MB of them.
   private static let lengthLimit = 4096
+
+  /// The inputs of ``sampleLimit`` samples spread over a dataset, or of all if there are fewer.
+  static func samples(of dataset: Dataset) throws(Refusal) -> [[String: Tensor]] {
+    let part = dataset.spread(sampleLimit)
+    var samples: [[String: Tensor]] = []
+    for index in 0..<part.count { samples.append(try part.sample(index).inputs) }
+    return samples
+  }
 
   /// Mends a network.
   ///
@@ -36,9 +44,7 @@ struct Recovery {
     apply: (inout Graph, inout PassContext) throws(Refusal) -> Void,
     progress: (Int, Int) -> Void
   ) throws(Refusal) {
-    let part = dataset.spread(Recovery.sampleLimit)
-    var samples: [[String: Tensor]] = []
-    for index in 0..<part.count { samples.append(try part.sample(index).inputs) }
+    let samples = try Recovery.samples(of: dataset)
     let layers = QuantizedLayer.all(in: graph).compactMap { layer in
       LayerUnderRepair(layer, graph, float, options, limit: Recovery.lengthLimit, samples: samples.count)
     }
