@@ -11,6 +11,8 @@ struct Calibrator {
   let threads: Int?
   /// The part of the samples to observe; nil: all.
   var shard: CalibrationShard?
+  /// Whether histograms are made, which some observers do without.
+  var isCounting = true
 
   /// Runs the float graph on every sample.
   ///
@@ -46,7 +48,9 @@ struct Calibrator {
       let number = first + index * step
       let sample = try part.sample(index)
       _ = try session.run(sample.inputs, observing: observed) { (id, tensor) throws(Refusal) in
-        if let place = position[id] { statistics[place].observe(tensor, sample: number) }
+        if let place = position[id] {
+          statistics[place].observe(tensor, sample: number, isCounting: isCounting)
+        }
         if let place = reading[id] { sums[place].observe(tensor, isLast: read[place].isLast) }
       }
       digests.append(.init(sample: number, digest: try part.subset(from: index, limit: 1).digest()))

@@ -257,7 +257,12 @@ struct Rewriting {
   /// The ranges of activations, from statistics that were given or are made now.
   private mutating func ranges() throws(Refusal) -> ActivationRanges {
     let statistics: CalibrationStatistics
-    if let given = options.calibration { statistics = given } else { statistics = try observe(nil) }
+    let isCounting = ObserverKind(rawValue: options.observer)?.needsHistogram ?? false
+    if let given = options.calibration {
+      statistics = given
+    } else {
+      statistics = try observe(nil, isCounting: isCounting)
+    }
     self.statistics = statistics
     calibration = statistics.text(observer: options.observerText)
     let ranges = try statistics.ranges(for: ModelHash.text(of: graph), by: observer)
@@ -297,8 +302,11 @@ struct Rewriting {
     return rest.count > 0 ? rest.spread(SaturationReport.sampleLimit) : nil
   }
 
-  private func observe(_ shard: CalibrationShard?) throws(Refusal) -> CalibrationStatistics {
-    let calibrator = Calibrator(threads: options.threads, shard: shard)
+  private func observe(
+    _ shard: CalibrationShard?,
+    isCounting: Bool = true
+  ) throws(Refusal) -> CalibrationStatistics {
+    let calibrator = Calibrator(threads: options.threads, shard: shard, isCounting: isCounting)
     var seen = try calibrator.calibrate(graph, on: try calibrationSamples()) {
       progress(.calibrated($0, of: $1))
     }

@@ -9,14 +9,11 @@ extension Pass {
   ///     %1 = relu(conv(%x, W1, b1))            %1 = relu(conv(%x, W1 / s, b1 / s))
   ///     %2 = conv(%1, W2)                      %2 = conv(%1, W2 · s)
   ///
-  /// (and clip(0, 6) in relu's place) with `s_i = √(max|W1_i| / max|W2_i|)` for each channel `i` between the two, repeated over all pairs until nothing moves, so
+  /// with `s_i = √(max|W1_i| / max|W2_i|)` for each channel `i` between the two, repeated over all pairs until nothing moves, so
   /// that chains such as expand, depthwise and project settle together. The function stays the same, since
   /// `relu(s · x) = s · relu(x)`. Then one scale per tensor suits all channels.
   ///
-  /// Across a clip only channels are scaled that stay below its bound, before and after: those whose mean and six deviations, as
-  /// BatchNorm tells them, do.
-  ///
-  /// Not applied: across other activations; to channels that may reach a clip's bound; where the value between has another user or is an
+  /// Not applied: across other activations (ReLU6 only after `swap-relu6`); where the value between has another user or is an
   /// output; to shared weights and transposed convolutions; to channels whose weights are all 0.
   public static let equalizeChannels = Pass(
     name: "equalize-channels",
@@ -26,7 +23,7 @@ extension Pass {
     var layers: [NodeID: Magnitudes] = [:]
     var pairs: [Pair] = []
     for id in graph.order {
-      guard let pair = Pair(from: id, graph, context.normalized[id], &layers) else { continue }
+      guard let pair = Pair(from: id, graph, &layers) else { continue }
       pairs.append(pair)
     }
     var changed: Set<NodeID> = []
@@ -34,7 +31,7 @@ extension Pass {
       var moved = false
       for pair in pairs {
         guard var first = layers[pair.first], var second = layers[pair.second] else { continue }
-        guard equalize(&first, &second, pair.limits) else { continue }
+        guard equalize(&first, &second) else { continue }
         layers[pair.first] = first
         layers[pair.second] = second
         changed.formUnion([pair.first, pair.second])
@@ -56,17 +53,13 @@ extension Pass {
 private struct Pair {
   let first: NodeID
   let second: NodeID
-  /// The greatest factor of each channel between the two, 0 where it must stay 1; empty: any.
-  let limits: [Double]
 
   init?(
     from id: NodeID,
     _ graph: Graph,
-    _ statistics: ChannelStatistics?,
     _ layers: inout [NodeID: Magnitudes]
   ) {
-    guard let first = LinearNode(graph, id), let limits = first.activation.limits(statistics),
-      limits.isEmpty || limits.count == first.channels,
+    guard let first = LinearNode(graph, id), first.activation.isHomogeneous,
       let (user, _) = graph.onlyUser(of: graph.result(of: id)), let second = LinearNode(graph, user),
       second.data == graph.result(of: id)
     else { return nil }
@@ -76,22 +69,18 @@ private struct Pair {
     guard let left = layers[first.id], let right = layers[second.id], left.outputs == right.inputs else {
       return nil
     }
-    (self.first, self.second, self.limits) = (first.id, second.id, limits)
+    (self.first, self.second) = (first.id, second.id)
   }
 }
 
 /// Moves scales from one layer to the next.
 ///
 /// - Returns: Whether any channel moved by more than 2 %.
-private func equalize(_ first: inout Magnitudes, _ second: inout Magnitudes, _ limits: [Double]) -> Bool {
-  let ranges = Array(zip(first.outputRanges, second.inputRanges))
-  let factors = ranges.indices.map { channel -> Double in
-    let (left, right) = ranges[channel]
-    guard left > 0, right > 0 else { return 1 }
-    let wanted = min(max((left / right).squareRoot(), 1e-4), 1e4)
-    guard !limits.isEmpty else { return wanted }
-    guard limits[channel] > 0 else { return 1 }
-    return max(wanted, first.outputFactors[channel] / limits[channel])
+private func equalize(_ first: inout Magnitudes, _ second: inout Magnitudes) -> Bool {
+  let ranges = zip(first.outputRanges, second.inputRanges)
+  let factors = ranges.map { first, second -> Double in
+    guard first > 0, second > 0 else { return 1 }
+    return min(max((first / second).squareRoot(), 1e-4), 1e4)
   }
   guard factors.contains(where: { abs($0 - 1) > 0.02 }) else { return false }
   for (channel, factor) in factors.enumerated() {
@@ -206,19 +195,11 @@ private struct Magnitudes {
 }
 
 extension Activation {
-  /// By how much each channel may be multiplied without changing the function; empty: by any positive number.
-  ///
-  /// - Returns: nil where nothing is known to be allowed.
-  fileprivate func limits(_ statistics: ChannelStatistics?) -> [Double]? {
+  /// Whether `f(s · x) = s · f(x)` for all positive `s`.
+  fileprivate var isHomogeneous: Bool {
     switch self {
-    case .none, .relu, .leakyRelu: return []
-    case .clip(min: 0, let bound):
-      guard let statistics, bound > 0 else { return nil }
-      return zip(statistics.means, statistics.deviations).map { mean, deviation in
-        let peak = max(mean + 6 * deviation, 0)
-        return peak < Double(bound) ? Double(bound) / max(peak, Double(bound) * 1e-4) : 0
-      }
-    case .clip, .sigmoid, .hardSigmoid, .hardSwish, .silu: return nil
+    case .none, .relu, .leakyRelu: true
+    case .clip, .sigmoid, .hardSigmoid, .hardSwish, .silu: false
     }
   }
 }

@@ -36,12 +36,36 @@ package struct Histogram: Hashable, Sendable, Codable {
       return
     }
     let inverse = Float(sign: .plus, exponent: -exponent, significand: 1)
-    var zeros = 0
-    for index in values.indices {
-      let value = values[index]
-      let bin = Int(abs(value) * inverse)
-      if value > 0 { positive[bin] += 1 } else if value < 0 { negative[bin] += 1 } else { zeros += 1 }
+    for first in stride(from: 0, to: values.count, by: Histogram.runLength) {
+      let end = min(values.count, first + Histogram.runLength)
+      addRun(values.extracting(first..<end), inverse)
     }
+  }
+
+  /// Values that 32 bits can count.
+  private static let runLength = 1 << 30
+
+  /// Counts values by the reciprocal of the width.
+  ///
+  /// Two tables of both signs take turns, so that equal neighbours do not wait for each other.
+  private mutating func addRun(_ values: Span<Float>, _ inverse: Float) {
+    let size = 2 * Histogram.binCount
+    var zeros = 0
+    let counts = unsafe [UInt32](unsafeUninitializedCapacity: 2 * size) { (table, count) in
+      unsafe table.initialize(repeating: 0)
+      for index in values.indices {
+        let value = unsafe values[unchecked: index]
+        let bin = Int(Int32(abs(value) * inverse)) + (value < 0 ? Histogram.binCount : 0)
+        unsafe table[index % 2 * size + bin] &+= 1
+        zeros += value == 0 ? 1 : 0
+      }
+      count = 2 * size
+    }
+    for bin in positive.indices {
+      positive[bin] += Int(counts[bin]) + Int(counts[size + bin])
+      negative[bin] += Int(counts[Histogram.binCount + bin]) + Int(counts[size + Histogram.binCount + bin])
+    }
+    positive[0] -= zeros
     self.zeros += zeros
   }
 

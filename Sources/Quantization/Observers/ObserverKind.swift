@@ -11,6 +11,14 @@ public enum ObserverKind: String, Hashable, Sendable, CaseIterable, Codable {
   /// The least loss of information, guarded.
   case entropy
 
+  /// Whether ranges follow from more than each sample's extremes.
+  package var needsHistogram: Bool {
+    switch self {
+    case .minMax, .movingAverage: false
+    case .histogramMSE, .percentile, .entropy: true
+    }
+  }
+
   /// The observer.
   ///
   /// - Parameters:

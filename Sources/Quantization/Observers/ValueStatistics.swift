@@ -36,13 +36,15 @@ package struct ValueStatistics: Hashable, Sendable, Codable {
   /// - Parameters:
   ///   - values: The values.
   ///   - sample: The number of the sample in the whole data set; nil: the one after those seen.
-  package mutating func observe(_ values: Span<Float>, sample: Int? = nil) {
+  ///   - isCounting: Whether the histogram takes them, which costs most of the time.
+  package mutating func observe(_ values: Span<Float>, sample: Int? = nil, isCounting: Bool = true) {
     let number = sample ?? samples
     let extent = Extent(values)
     samples += 1
     nonFinite += extent.nonFinite
     guard let bounds = extent.bounds else { return }
     insert(Extremes(sample: number, low: bounds.lowerBound, high: bounds.upperBound))
+    guard isCounting else { return }
     let peak = max(abs(bounds.lowerBound), abs(bounds.upperBound))
     guard extent.nonFinite > 0 else {
       histogram.add(values, peak: peak)
@@ -54,10 +56,10 @@ package struct ValueStatistics: Hashable, Sendable, Codable {
   }
 
   /// Takes the f32 tensor of one sample.
-  package mutating func observe(_ tensor: Tensor, sample: Int? = nil) {
+  package mutating func observe(_ tensor: Tensor, sample: Int? = nil, isCounting: Bool = true) {
     precondition(tensor.dtype == .float32)
     unsafe tensor.withElements(as: Float.self) {
-      observe(unsafe Span(_unsafeElements: $0), sample: sample)
+      observe(unsafe Span(_unsafeElements: $0), sample: sample, isCounting: isCounting)
     }
   }
 
