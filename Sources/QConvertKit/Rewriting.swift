@@ -250,18 +250,18 @@ struct Rewriting {
 
   /// What chooses the range of an activation from its statistics.
   private var observer: any Observer {
-    let kind = ObserverKind(rawValue: options.observer) ?? .minMax
-    return kind.makeObserver(alpha: Double(options.alpha), percentile: options.percentile)
+    observerKind.makeObserver(alpha: Double(options.alpha), percentile: options.percentile)
   }
+
+  private var observerKind: ObserverKind { ObserverKind(rawValue: options.observer) ?? .minMax }
 
   /// The ranges of activations, from statistics that were given or are made now.
   private mutating func ranges() throws(Refusal) -> ActivationRanges {
     let statistics: CalibrationStatistics
-    let isCounting = ObserverKind(rawValue: options.observer)?.needsHistogram ?? false
     if let given = options.calibration {
       statistics = given
     } else {
-      statistics = try observe(nil, isCounting: isCounting)
+      statistics = try observe(nil, isCounting: observerKind.needsHistogram)
     }
     self.statistics = statistics
     calibration = statistics.text(observer: options.observerText)
