@@ -69,6 +69,7 @@ let package = Package(
 
     // 3: formats and arithmetic; they meet in GraphIR only
     library("ONNXReader", ["GraphIR", "BinaryIO", "COnnxProto", "CProtobufC"]),
+    library("ONNXWriter", ["GraphIR", "BinaryIO"]),
     library("Safetensors", ["GraphIR", "BinaryIO"]),
     library("Architectures", ["GraphIR", "BinaryIO"]),
     library("QModelFormat", ["GraphIR", "BinaryIO", "CQModelProto", "CProtobufC"]),
@@ -84,7 +85,7 @@ let package = Package(
     library(
       "QConvertKit",
       [
-        "ONNXReader", "Safetensors", "Architectures", "QModelFormat", "Quantization", "Datasets",
+        "ONNXReader", "ONNXWriter", "Safetensors", "Architectures", "QModelFormat", "Quantization", "Datasets",
         "Passes", "Runtime", "GraphIR", "BinaryIO",
       ]
     ),
@@ -108,6 +109,7 @@ let package = Package(
     tests("BinaryIOTests", ["BinaryIO"]),
     tests("GraphIRTests", ["GraphIR", "BinaryIO"]),
     tests("ONNXReaderTests", ["ONNXReader", "GraphIR", "BinaryIO"]),
+    tests("ONNXWriterTests", ["ONNXWriter", "ONNXReader", "Runtime", "GraphIR", "BinaryIO"]),
     tests("SafetensorsTests", ["Safetensors", "GraphIR", "BinaryIO"]),
     tests(
       "ArchitecturesTests",

@@ -373,6 +373,12 @@ public enum MetadataKey {
   public static let calibration = "calibration"
   /// Format of the file the network came from, such as `onnx opset 17`.
   public static let source = "source"
+  /// The program that wrote that file.
+  public static let producer = "producer"
+  /// Before keys of an ONNX file's own metadata.
+  public static let onnxPrefix = "onnx."
+  /// Before keys of this list in an ONNX file's metadata.
+  public static let ownPrefix = "qconvert."
   /// Architecture that gave a bare checkpoint its graph.
   public static let architecture = "architecture"
   /// The family of networks that the quantization is set up for, and why.

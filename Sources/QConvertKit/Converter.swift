@@ -38,7 +38,7 @@ public enum Converter {
   ///
   /// - Parameters:
   ///   - input: An `.onnx`, `.safetensors` or `.qmodel` file.
-  ///   - output: A path that ends in `.qmodel` or `.safetensors`; replaced only once the new file is verified.
+  ///   - output: A path that ends in `.qmodel`, `.onnx` or `.safetensors`; replaced only once the new file is verified.
   ///   - options: What to do.
   ///   - progress: Called as the work goes on.
   ///

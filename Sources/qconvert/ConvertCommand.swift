@@ -27,7 +27,7 @@ struct ConvertCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("An .onnx model, a .safetensors checkpoint, or a .qmodel.", valueName: "in"))
   var input: String?
 
-  @Argument(help: ArgumentHelp("What to write: .qmodel or .safetensors.", valueName: "out"))
+  @Argument(help: ArgumentHelp("What to write: .qmodel, .onnx or .safetensors.", valueName: "out"))
   var output: String?
 
   @OptionGroup(title: "Quantization")

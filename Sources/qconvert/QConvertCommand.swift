@@ -17,7 +17,8 @@ struct QConvertCommand: ParsableCommand {
       """,
     discussion: """
       IN is an .onnx model, a .safetensors checkpoint of a known architecture, or a \
-      .qmodel. OUT is a .qmodel, or a .safetensors with the graph inside.
+      .qmodel. OUT is a .qmodel, an .onnx (quantized: QDQ), or a .safetensors with \
+      the graph inside.
 
       Examples:
         qconvert net.onnx net.qmodel --int8 --per-channel

@@ -60,6 +60,55 @@ struct QuantizationTests {
     expectRefusal("O29", "'block_size'") { try statements([blocks], [scale]) }
   }
 
+  /// `w = dequantize(q)` in blocks of 16 along a row of 18 numbers, `y` its product with a constant.
+  private func blocks(_ constants: [ProtoBytes], _ inputs: [String], axis: Int = 1) throws -> [String] {
+    let dequantize = node(
+      "DequantizeLinear",
+      inputs,
+      ["w"],
+      [attribute("axis", axis), attribute("block_size", 16)]
+    )
+    return try statements(
+      [dequantize, node("MatMul", ["w", "v"], ["y"])],
+      constants + [floats("v", [axis == 1 ? 18 : 1, 1])]
+    )
+  }
+
+  @Test("A constant of int4 or uint4 with a scale per block is packed", arguments: [22, 21])
+  func fourBits(type: Int) throws {
+    // -8, -7, ... -1, 0, 1 as two's complement or from 0 on; the odd row ends in the middle of a byte.
+    let numbers = (0..<18).map { UInt8($0 % 16) }
+    let codes = numbers.map { type == 22 ? $0 ^ 8 : $0 }
+    let pairs = stride(from: 0, to: 18, by: 2).map { codes[$0] | codes[$0 + 1] << 4 }
+    let q = tensor("q", type, [1, 18]).blob(9, pairs)
+    let scale = floats("s", [1, 2], [0.5, 0.25])
+    let zeroPoint = tensor("z", type, [1, 2]).blob(9, [type == 22 ? 0 : 0x88])
+    let inputs = ["q", "s", "z"]
+    #expect(
+      try blocks([q, scale, zeroPoint], inputs).first
+        == "%w: f32[1, 18] = dequantize_blocks(%w_packed, %s) {bits = 4, block = 16, depth = 18}"
+    )
+    let graph = try ModelBytes(
+      nodes: [node("DequantizeLinear", inputs, ["y"], [attribute("axis", 1), attribute("block_size", 16)])],
+      initializers: [q, scale, zeroPoint],
+      outputs: [ProtoBytes().text(1, "y")]
+    ).read()
+    let packed = graph[graph.order[0]].inputs[0].flatMap { graph[$0].constant }
+    let expected = stride(from: 0, to: 18, by: 2).map { numbers[$0] | numbers[$0 + 1] << 4 }
+    #expect(packed?.elements(as: UInt8.self) == expected)
+  }
+
+  @Test("What packed weights cannot hold is refused")
+  func refusedBlocks() throws {
+    let q = tensor("q", 21, [1, 18]).blob(9, Array(repeating: 0x88, count: 9))
+    let scale = floats("s", [1, 2], [0.5, 0.25])
+    let shifted = tensor("z", 21, [1, 2]).blob(9, [0x77])
+    expectRefusal("O29", "zero points other than 8") { try blocks([q, scale, shifted], ["q", "s", "z"]) }
+    expectRefusal("O29", "on axis 3") { try blocks([q, scale], ["q", "s"], axis: 3) }
+    let matrix = node("MatMul", ["q", "v"], ["y"])
+    expectRefusal("O30", "has 4 bits") { try statements([matrix], [q, floats("v", [18, 1])]) }
+  }
+
   @Test("Dynamic quantization")
   func dynamic() throws {
     let nodes = [

@@ -18,6 +18,8 @@ final class Importer {
   private let decoder: TensorDecoder
   private var operands: [String: Operand] = [:]
   private var constants: [String: ValueID] = [:]
+  /// Constants of 4 bits, which are held in 8.
+  private var fourBitNames: Set<String> = []
   private var shapeValues: [ValueID: [Dim]] = [:]
   private var symbols = SymbolTable()
   /// Every name of the file, which names made during the import must avoid.
@@ -140,6 +142,16 @@ final class Importer {
           + (later.map { "defined later, by node \($0)" } ?? "never defined")
       )
     }
+    // Anything else would take them for numbers of 8 bits.
+    if node.opType != "DequantizeLinear", let name = node.inputs.first(where: isFourBit) {
+      throw Refusal(
+        .unsupported,
+        at: "",
+        rule: "O30",
+        "its input \(Refusal.quoted(name)) has 4 bits, which only DequantizeLinear may have",
+        remedy: "quantize the float model with qconvert"
+      )
+    }
     for name in node.outputs where !name.isEmpty && operands[name] != nil {
       throw invalid("O22", "its output \(Refusal.quoted(name)) is defined twice")
     }
@@ -164,7 +176,8 @@ final class Importer {
       let place = "tensor \(Refusal.quoted(tensor.name))"
       guard !tensor.name.isEmpty else { throw invalid("O21", "has no name", at: "an initializer") }
       guard operands[tensor.name] == nil else { throw invalid("O21", "is given twice", at: place) }
-      operands[tensor.name] = .constant(tensor.name, try decoder.decode(tensor))
+      if TensorDecoder.fourBit(tensor.dataType) != nil { fourBitNames.insert(tensor.name) }
+      operands[tensor.name] = .constant(tensor.name, try decoder.decode(tensor, widensFourBits: true))
     }
   }
 
@@ -182,6 +195,9 @@ final class Importer {
       } catch { throw error.at(place) }
     }
   }
+
+  /// Whether a name stands for a constant of 4 bits.
+  func isFourBit(_ name: String) -> Bool { fourBitNames.contains(name) }
 
   /// What a name stands for; nil for an absent optional operand.
   func operand(_ name: String) -> Operand? { operands[name] }

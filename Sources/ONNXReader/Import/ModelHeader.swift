@@ -62,13 +62,16 @@ struct ModelHeader {
   private static func metadata(_ model: Proto.Model, _ version: Int) throws(Refusal) -> [String: String] {
     var result = [MetadataKey.source: "onnx opset \(version)"]
     let producer = [model.producerName, model.producerVersion].filter { !$0.isEmpty }.joined(separator: " ")
-    if !producer.isEmpty { result["producer"] = producer }
+    if !producer.isEmpty { result[MetadataKey.producer] = producer }
     var seen: Set<String> = []
     for entry in model.metadata {
       guard seen.insert(entry.key).inserted else {
         throw refusal("O12", "the metadata key \(Refusal.quoted(entry.key)) is given twice")
       }
-      result["onnx.\(entry.key)"] = entry.value
+      let isOwn = entry.key.hasPrefix(MetadataKey.ownPrefix)
+      let key =
+        isOwn ? String(entry.key.dropFirst(MetadataKey.ownPrefix.count)) : MetadataKey.onnxPrefix + entry.key
+      result[key] = entry.value
     }
     return result
   }

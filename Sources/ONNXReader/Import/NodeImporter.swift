@@ -23,6 +23,9 @@ struct NodeImporter {
     index < node.inputs.count ? importer.operand(node.inputs[index]) : nil
   }
 
+  /// Whether the operand at `index` is a constant whose numbers have 4 bits in the file.
+  func isFourBit(_ index: Int) -> Bool { importer.isFourBit(node.inputs[index]) }
+
   /// The operand at `index`, which must be given.
   func input(_ index: Int) throws(Refusal) -> Operand {
     guard let operand = optional(index) else { throw refusal("O26", "input \(index) is missing") }

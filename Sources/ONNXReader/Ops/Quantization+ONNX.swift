@@ -36,6 +36,9 @@ extension OperatorTable {
 
   private static func importDequantize(_ node: inout NodeImporter) throws(Refusal) {
     try node.attributes.expect("output_dtype", 0)
+    if let block = try node.attributes.int("block_size"), block != 0 {
+      return try node.dequantizeBlocks(of: block, axis: try node.attributes.int("axis") ?? 1)
+    }
     let x = try node.input(0)
     let scale = try node.input(1)
     let axis = try node.channelAxis(scale: scale)

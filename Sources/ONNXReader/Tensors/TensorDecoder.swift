@@ -10,9 +10,15 @@ struct TensorDecoder {
   ///
   /// Payloads that stayed in a file are not copied.
   ///
+  /// - Parameter widensFourBits: Whether numbers of 4 bits become numbers of 8 instead of a refusal.
   /// - Throws: A refusal with the tensor's name.
-  func decode(_ proto: Proto.Tensor) throws(Refusal) -> Tensor {
-    do { return try decodeUnnamed(proto) } catch {
+  func decode(_ proto: Proto.Tensor, widensFourBits: Bool = false) throws(Refusal) -> Tensor {
+    do {
+      guard widensFourBits, let dtype = TensorDecoder.fourBit(proto.dataType) else {
+        return try decodeUnnamed(proto)
+      }
+      return try widened(proto, dtype)
+    } catch {
       throw error.at("tensor \(Refusal.quoted(proto.name))")
     }
   }
@@ -27,6 +33,30 @@ struct TensorDecoder {
     }
     if dtype == .bool { try checkBool(tensor) }
     return tensor
+  }
+
+  /// The type of 8 bits that numbers of 4 bits fit into, for ONNX's number of uint4 or int4; nil for others.
+  static func fourBit(_ number: Int?) -> DType? {
+    switch number {
+    case 21: .uint8
+    case 22: .int8
+    default: nil
+    }
+  }
+
+  /// A tensor of 4 bits, two numbers in a byte, the low nibble first.
+  private func widened(_ proto: Proto.Tensor, _ dtype: DType) throws(Refusal) -> Tensor {
+    let count = try elementCount(proto.dims)
+    if proto.isSegmented { throw invalid("O34", "is segmented, which no exporter writes") }
+    let packed = try bytes(of: proto, .uint8, count / 2 + count % 2)
+    return try unsafe Tensor.build(dtype, proto.dims, as: UInt8.self) { (target) in
+      unsafe packed.withUnsafeBytes { source in
+        for index in 0..<count {
+          let nibble = unsafe (source[index / 2] >> UInt8(index % 2 * 4)) & 0xF
+          unsafe target[index] = dtype == .int8 && nibble > 7 ? nibble | 0xF0 : nibble
+        }
+      }
+    }
   }
 
   /// The element type with ONNX's number; ``DType`` uses the same numbers.
