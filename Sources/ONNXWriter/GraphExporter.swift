@@ -9,6 +9,7 @@ final class GraphExporter {
   private(set) var inputs: [(name: String, type: TensorType)] = []
   private(set) var outputs: [(name: String, type: TensorType)] = []
   private var names: Set<String> = []
+  private var nodeNames: Set<String> = []
   /// Constants that stand in the file as they are in the graph.
   private var exported: Set<ValueID> = []
 
@@ -33,15 +34,22 @@ final class GraphExporter {
     return value.name
   }
 
-  func add(_ node: ONNXNode) { nodes.append(node) }
+  /// Appends a node; its name, if it has one, becomes one that no other node has, which some runtimes insist on.
+  func add(_ node: ONNXNode) {
+    var node = node
+    if !node.name.isEmpty { node.name = GraphExporter.unique(node.name, &nodeNames) }
+    nodes.append(node)
+  }
 
   func add(_ constant: ONNXConstant) { constants.append(constant) }
 
-  /// A name that nothing has: `base`, or `base` with a number.
-  func unique(_ base: String) -> String {
+  /// A name that no value has: `base`, or `base` with a number.
+  func unique(_ base: String) -> String { GraphExporter.unique(base, &names) }
+
+  private static func unique(_ base: String, _ taken: inout Set<String>) -> String {
     var name = base
     var suffix = 1
-    while !names.insert(name).inserted {
+    while !taken.insert(name).inserted {
       name = "\(base)_\(suffix)"
       suffix += 1
     }

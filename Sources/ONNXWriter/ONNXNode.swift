@@ -4,7 +4,7 @@ import GraphIR
 /// A node of an ONNX graph.
 struct ONNXNode {
   let opType: String
-  let name: String
+  var name: String
   /// Names of values; an empty one is an absent operand.
   let inputs: [String]
   let outputs: [String]

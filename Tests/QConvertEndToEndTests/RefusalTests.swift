@@ -34,7 +34,13 @@ struct Refused: CustomTestStringConvertible, Sendable {
     Refused("a truncated .qmodel, inspected", ["inspect", "cut.qmodel"], "cut.qmodel: header", "[Q2]"),
     Refused("a flipped bit in a .qmodel", ["inspect", "flipped.qmodel"], "flipped.qmodel: ", "[Q"),
     Refused("text instead of a model", ["text.onnx", "x.qmodel"], "text.onnx: ", "["),
-    Refused("an output without a format", [Tool.model, "x.tflite"], "x.tflite: output", "[C2]", ".qmodel, .onnx or"),
+    Refused(
+      "an output without a format",
+      [Tool.model, "x.tflite"],
+      "x.tflite: output",
+      "[C2]",
+      ".qmodel, .onnx or"
+    ),
     Refused("an output in no folder", [Tool.model, "no/x.qmodel"], "no/x.qmodel: output", "[IO2]"),
     Refused(
       "a compressed .safetensors",
