@@ -90,7 +90,7 @@ extension ConvertReport {
     let options = rewriting.options
     self.input = input
     self.output = output
-    scheme = options.schemeText(rewriting.preset)
+    scheme = tuning.result.graph.metadata[MetadataKey.scheme] ?? options.schemeText(rewriting.preset)
     fileBytes = inspection.fileBytes
     fp32Bytes = inspection.fp32Bytes
     passes = ConvertReport.summaries(tuning.result.records)

@@ -110,7 +110,10 @@ struct Rewriting {
     if isMended, options.precision == .int8, options.recovers { try recover(&result, &context) }
     if options.precision == .weightOnly, options.recovers { try recoverBlocks(&result, &context) }
     result.remarks = context.remarks
-    result.graph.metadata[MetadataKey.scheme] = options.schemeText(preset)
+    // A network that came quantized, and is only written anew, keeps its scheme.
+    if options.precision != .fp32 || result.graph.metadata[MetadataKey.scheme] == nil {
+      result.graph.metadata[MetadataKey.scheme] = options.schemeText(preset)
+    }
     if let calibration { result.graph.metadata[MetadataKey.calibration] = calibration }
     if let text = KeptFloat.text(context.kept.filter { !keptByPreset.contains($0.key) }, in: graph) {
       result.graph.metadata[MetadataKey.keptFloat] = text

@@ -127,6 +127,23 @@ struct Scheme: CustomTestStringConvertible, Sendable {
     }
   }
 
+  @Test("a quantized network written as .onnx keeps its results and its scheme", arguments: Scheme.all)
+  func onnx(_ scheme: Scheme) throws {
+    try withTemporaryFolder { folder in
+      try Tool.succeed([Tool.model, "a.qmodel"] + scheme.flags, in: folder)
+      try Tool.succeed(["a.qmodel", "b.onnx"], in: folder)
+      try Tool.succeed(["b.onnx", "c.qmodel"], in: folder)
+      let schemes = try ["a.qmodel", "b.onnx", "c.qmodel"].map { file in
+        try Tool.succeed(["inspect", file, "--json"], in: folder).object()["scheme"] as? String
+      }
+      #expect(schemes[0] != nil && schemes[1] == schemes[0] && schemes[2] == schemes[0])
+      for file in ["b.onnx", "c.qmodel"] {
+        let result = try Tool.succeed(["verify", "a.qmodel", file, "--json"], in: folder).object()
+        #expect(try #require(result["max_abs_error"] as? Double) < 1e-5, "\(file)")
+      }
+    }
+  }
+
   @Test("a missed threshold is exit code 1 with the report on standard output")
   func threshold() throws {
     try withTemporaryFolder { folder in

@@ -1,5 +1,6 @@
 import BinaryIO
 import GraphIR
+import Runtime
 
 /// What the constants of a graph are for, and in which arithmetic its nodes run.
 struct GraphAnalysis {
@@ -27,9 +28,20 @@ struct GraphAnalysis {
   private(set) var isFixed: Set<ValueID> = []
   /// How many numbers a constant of packed integers holds.
   private(set) var packedCounts: [ValueID: Int] = [:]
+  /// Nodes that the interpreter runs in integers; nil where it needs the shapes of inputs to tell.
+  private var integerNodes: Set<NodeID>?
+  /// Why it runs others in float although they are surrounded by stubs.
+  private var floatReasons: [NodeID: String] = [:]
 
-  init(_ graph: Graph) {
+  /// - Parameter program: The network made ready to run, if shapes are known.
+  init(_ graph: Graph, _ program: Program? = nil) {
     self.graph = graph
+    if let steps = program?.steps {
+      integerNodes = Set(steps.filter(\.kind.isInteger).flatMap(\.nodes))
+      for step in steps {
+        for node in step.nodes { floatReasons[node] = step.reason }
+      }
+    }
     for id in graph.valueIDs where graph[id].isConstant { isFixed.insert(id) }
     for id in graph.order {
       let inputs = graph[id].inputs.compactMap(\.self)
@@ -110,6 +122,14 @@ extension GraphAnalysis {
 
   /// How a node computes.
   func arithmetic(of id: NodeID) -> Arithmetic {
+    let told = arithmeticOfOperands(of: id)
+    guard told != .other, let integerNodes else { return told }
+    if integerNodes.contains(id) { return .int8 }
+    return told == .int8 ? .float(floatReasons[id] ?? "the interpreter has no integers for it") : told
+  }
+
+  /// How a node computes, by what its operands are and what its results are used for.
+  private func arithmeticOfOperands(of id: NodeID) -> Arithmetic {
     let node = graph[id]
     guard !node.outputs.allSatisfy(isFixed.contains) else { return .other }
     switch node.op {

@@ -1,5 +1,6 @@
 import BinaryIO
 import GraphIR
+import Runtime
 
 extension Inspector {
   /// What the graph alone tells.
@@ -15,7 +16,8 @@ extension Inspector {
     _ graph: Graph,
     storage: (ValueID) -> Storage?
   ) -> InspectReport {
-    let analysis = GraphAnalysis(graph)
+    let program = graph.order.isEmpty ? nil : program(of: graph)
+    let analysis = GraphAnalysis(graph, program)
     let rows = tensorRows(analysis, storage)
     let parameters = rows.filter { ["weight", "bias"].contains($0.role) }.map(\.parameters).reduce(0, +)
     let payload = ["weight", "bias", "weight scale"]
@@ -32,7 +34,7 @@ extension Inspector {
       residentBytes: rows.map(\.row.bytes).reduce(0, +),
       fp32Bytes: 4 * parameters,
       parameters: parameters,
-      peakActivationBytes: graph.order.isEmpty ? nil : ActivationMemory.peak(of: graph),
+      peakActivationBytes: program?.peakActivationBytes,
       accounting: [],
       dtypes: typeRows(rows),
       ops: ops,
@@ -54,6 +56,18 @@ extension Inspector {
       checksums: [:],
       notes: batchNotes(graph) + noiseNotes(metadata) + analysis.blockNotes
     )
+  }
+
+  /// The network made ready to run at batch 1; nil when a shape is not known after the first extent of every input was set to 1.
+  static func program(of graph: Graph) -> Program? {
+    var types: [String: TensorType] = [:]
+    for id in graph.inputs {
+      var type = graph[id].type
+      guard let first = type.dims.first, first.value == nil else { continue }
+      type.dims[0] = .known(1)
+      types[graph[id].name] = type
+    }
+    return try? Program(graph, inputTypes: types)
   }
 
   /// Says so when the activations' size is for another batch than 1.

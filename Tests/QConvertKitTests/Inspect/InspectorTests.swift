@@ -2,6 +2,7 @@ import BinaryIO
 import Foundation
 import GraphIR
 import QModelFormat
+import Runtime
 import Safetensors
 import TestSupport
 import Testing
@@ -77,6 +78,31 @@ private func inspect(_ graph: Graph, compress: Bool = false) throws -> InspectRe
     #expect(report.ops["sigmoid"]?.float == 1)
     #expect(report.ops["sigmoid"]?.reasons == ["its result is used as float": 1])
     #expect(report.ops["dequantize_linear"]?.other == 3)
+  }
+
+  @Test("a residual addition and its activation count as int8 where the interpreter runs them so")
+  func residual() throws {
+    let graph = try GraphParser.parse(
+      """
+      graph @residual {
+        input %a: u8[1, 4]
+        input %b: u8[1, 4]
+        const %s: f32[] = 0.5
+        const %z: u8[] = 3
+        %x: f32[1, 4] = dequantize_linear(%a, %s, %z)
+        %y: f32[1, 4] = dequantize_linear(%b, %s, %z)
+        %sum: f32[1, 4] = add(%x, %y)
+        %relu: f32[1, 4] = relu(%sum)
+        %q: u8[1, 4] = quantize_linear(%relu, %s, %z)
+        output %q
+      }
+      """
+    )
+    var apart = graph
+    apart.addOutput(try #require(graph.value(named: "sum")))
+    #expect(try inspect(graph).ops["add"]?.int8 == 1)
+    #expect(try inspect(graph).ops["relu"]?.int8 == 1)
+    #expect(try inspect(apart).ops["add"]?.int8 == 0)
   }
 
   @Test("every byte of a .qmodel is accounted for", arguments: [false, true])
@@ -155,7 +181,8 @@ private func inspect(_ graph: Graph, compress: Bool = false) throws -> InspectRe
     // The f32 input and its u8 form; the u8 forms of input and output; the f32 operand and result of the sigmoid.
     let (input, output) = (4 * 36, 8 * 36)
     #expect(
-      ActivationMemory.peak(of: try quantizedGraph()) == max(5 * input, input + output, output * (4 + 4))
+      Inspector.program(of: try quantizedGraph())?.peakActivationBytes
+        == max(5 * input, input + output, output * (4 + 4))
     )
   }
 
@@ -169,7 +196,7 @@ private func inspect(_ graph: Graph, compress: Bool = false) throws -> InspectRe
     }
     let sum = try graph.addNode(.binary(Binary(.add)), inputs: [values[1], values[3]], outputNames: ["sum"])
     graph.addOutput(graph[sum].outputs[0])
-    #expect(ActivationMemory.peak(of: graph) == 3 * 40)
+    #expect(Inspector.program(of: graph)?.peakActivationBytes == 3 * 40)
   }
 
   @Test("an unknown extent beyond the batch has no answer")
@@ -178,7 +205,7 @@ private func inspect(_ graph: Graph, compress: Bool = false) throws -> InspectRe
     let x = graph.addInput("x", TensorType(.float32, [.symbol("n"), .symbol("length")]))
     let id = try graph.addNode(.unary(Unary(.exp)), inputs: [x], outputNames: ["y"])
     graph.addOutput(graph[id].outputs[0])
-    #expect(ActivationMemory.peak(of: graph) == nil)
+    #expect(Inspector.program(of: graph)?.peakActivationBytes == nil)
   }
 }
 
