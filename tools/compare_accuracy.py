@@ -37,10 +37,21 @@ def onnxruntime_logits(model, batches, threads):
     return np.concatenate([ready.run(None, {name: batch})[0] for batch in batches])
 
 
-def with_qconvert(flags, context):
-    output = os.path.join(context.folder, "net.qmodel")
+def converted(name, flags, context):
+    output = os.path.join(context.folder, name)
     call(context.binary, context.model, output, "--int8", "--calibrate", context.calibration_file, *flags,
          "--threads", str(context.threads))
+    return output
+
+
+def with_exported(context):
+    output = converted("net.onnx", [], context)
+    yield
+    yield onnxruntime_logits(output, context.judged, context.threads)
+
+
+def with_qconvert(flags, context):
+    output = converted("net.qmodel", flags, context)
     yield
     inputs, outputs = os.path.join(context.folder, "in.npz"), os.path.join(context.folder, "out.npz")
     logits = []
@@ -92,6 +103,7 @@ CANDIDATES = {
     "qconvert int8, --observer min-max": functools.partial(with_qconvert, ["--observer", "min-max"]),
     "qconvert int8, --rounding gptq": functools.partial(with_qconvert, ["--rounding", "gptq"]),
     "qconvert int8, --rounding adaround": functools.partial(with_qconvert, ["--rounding", "adaround"]),
+    "qconvert int8, written as .onnx, run by ONNX Runtime": with_exported,
     "ONNX Runtime quantize_static, u8 activations": functools.partial(with_onnxruntime, "QUInt8"),
     "ONNX Runtime quantize_static, i8 activations": functools.partial(with_onnxruntime, "QInt8"),
     "NNCF quantize": with_nncf,
