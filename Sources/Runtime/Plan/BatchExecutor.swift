@@ -14,9 +14,7 @@ package final class BatchExecutor: Executor, @unchecked Sendable {
   /// Activations of a part fill at most this much, unless those of one sample are larger.
   private static let cacheBytes = 1 << 22
 
-  private let program: Program
   private let resources: PlanResources
-  private let memoryLimit: Int
   private let samples: Int
   /// One per thread, each for ``partSamples`` samples.
   private let lanes: [PlanExecutor]
@@ -27,8 +25,6 @@ package final class BatchExecutor: Executor, @unchecked Sendable {
   private let classifier: PlanExecutor?
   /// Of each input, whether its first axis counts samples.
   private let isPerSample: [Bool]
-  /// For runs that are observed.
-  private var whole: (any Executor)?
 
   /// - Parameters:
   ///   - network: What `program` was specialised from.
@@ -57,9 +53,7 @@ package final class BatchExecutor: Executor, @unchecked Sendable {
     _ resources: PlanResources,
     memoryLimit: Int
   ) throws(Refusal) {
-    self.program = program
     self.resources = resources
-    self.memoryLimit = memoryLimit
     samples = batch.samples
     isPerSample = batch.isPerSample
     let cut = program.firstStepOfClassifier(samples: samples)
@@ -102,9 +96,7 @@ package final class BatchExecutor: Executor, @unchecked Sendable {
     observing observed: Set<ValueID>,
     _ observe: ValueObserver
   ) throws(Refusal) -> [Tensor] {
-    guard observed.isEmpty else {
-      return try wholePlan().run(inputs, observing: observed, observe)
-    }
+    precondition(observed.isEmpty, "parts of a batch show no values; observed runs have a plan of their own")
     let results = try runParts(inputs)
     return try classifier?.run(results) ?? results
   }
@@ -129,18 +121,6 @@ package final class BatchExecutor: Executor, @unchecked Sendable {
     guard let classifier else { return profile }
     profile.steps += try classifier.profile(runParts(inputs), runs: runs).steps
     return profile
-  }
-
-  private func wholePlan() throws(Refusal) -> any Executor {
-    if let whole { return whole }
-    let made = try PlanExecutor.make(
-      program,
-      resources,
-      memoryLimit: memoryLimit,
-      isObservable: true
-    )
-    whole = made
-    return made
   }
 
   /// What all samples give, without the classifier.
