@@ -73,6 +73,8 @@ internal import CKernels
     return linear
   }
 
+  /// Bytes of scales and vectors of the cell; the weights are shared.
+  package var residentBytes: Int { vectors.count }
   /// Scratch per thread.
   package private(set) var scratchBytes = 0
   package let shape: Shape

@@ -80,6 +80,7 @@ extension PlanBuilder {
     let cell = try readOptional(operand.cell)
     let reads = [gates] + [lengths, state, cell].compactMap(\.self)
     let targets = step.outputs.map { write($0, .plain) }
+    parameterBytes += kernel.residentBytes
     add(name, reads: reads, writes: targets, scratch: kernel.scratchBytes) { (run) throws(Refusal) in
       let operands = RecurrentKernel.Operands(
         gates: run[gates],
