@@ -210,6 +210,8 @@ enum qk_function {
   QK_GELU_TANH,
   QK_ERF,
   QK_TANH,
+  QK_MISH,
+  QK_ELU, // a: alpha, b: scale
 };
 
 struct qk_activation {

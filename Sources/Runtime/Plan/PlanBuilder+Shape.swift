@@ -85,6 +85,7 @@ extension PlanBuilder {
     case .clip(let op): return try addActivation(.clip(min: op.min, max: op.max), step)
     case .hardSigmoid(let op): return try addActivation(.hardSigmoid(alpha: op.alpha, beta: op.beta), step)
     case .leakyRelu(let op): return try addActivation(.leakyRelu(alpha: op.alpha), step)
+    case .elu(let op): return try addActivation(.elu(alpha: op.alpha, scale: op.scale), step)
     case .binary(let op): return try addFloatBinary(op, step)
     case .softmax(let op): return try addSoftmax(op, step)
     case .gelu(let op): return try addActivation(.gelu(isTanh: op.isTanh), step)
@@ -99,7 +100,7 @@ extension PlanBuilder {
       return try addConcat(axis: axis, tables: [], step)
     case .reshape, .flatten, .squeeze, .unsqueeze: return try addRelabel(nil, step)
     case .convTranspose, .layerNorm, .argMax, .compare, .where, .prelu, .cast, .pad, .shape, .constantOfShape,
-      .range,
+      .gatherElements, .gatherND, .scatterND, .cumSum, .tile, .range,
       .resize, .quantizeLinear, .dequantizeLinear,
       .dequantizeBias, .dequantizeBlocks, .dynamicQuantize:
       return false
@@ -115,6 +116,7 @@ extension PointwiseFunction {
     case .sigmoid: self = .sigmoid
     case .hardSwish: self = .hardSwish
     case .silu: self = .silu
+    case .mish: self = .mish
     case .tanh: self = .tanh
     case .erf: self = .erf
     case .exp, .log, .sqrt, .reciprocal, .neg, .abs, .floor, .ceil, .round, .sign, .sin, .cos,
