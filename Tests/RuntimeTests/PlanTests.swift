@@ -138,6 +138,28 @@ import Testing
     }
   }
 
+  @Test("Constants that steps compute are shown, however large")
+  func constantsAreShown() throws {
+    let graph = try GraphParser.parse(
+      """
+      graph @g {
+        input %x: f32[2, 1]
+        const %one: f32[] = 1
+        %table: f32[200, 200] = expand(%one) {shape = [200, 200]}
+        %row: f32[200] = reduce_sum(%table) {axes = [0], keep_dims = 0}
+        %y: f32[2, 200] = add(%x, %row)
+        output %y
+      }
+      """
+    )
+    let observed = try ["table", "row"].map { try #require(graph.value(named: $0)) }
+    var shown: [ValueID: Float] = [:]
+    _ = try Session(graph).run(["x": .floats([1, 2], [2, 1])], observing: observed) { id, tensor in
+      shown[id] = tensor.elements(as: Float.self).first
+    }
+    #expect(shown == [observed[0]: 1, observed[1]: 200])
+  }
+
   @Test("Convolutions by tiles agree with direct sums", arguments: [GraphDraft.Scheme.float, .half])
   func tiles(_ scheme: GraphDraft.Scheme) throws {
     let activations: [Activation] = [.none, .relu, .clip(min: 0, max: 6), .hardSwish, .leakyRelu(alpha: 0.1)]
