@@ -84,7 +84,8 @@ extension ShapeArithmetic {
     case .sign: return element.value.map { .known($0.signum()) } ?? .unknown
     case .not: return element.value.map { $0 == 0 ? 1 : 0 } ?? .unknown
     case .floor, .ceil, .round: return element
-    case .sigmoid, .hardSwish, .silu, .tanh, .erf, .exp, .log, .sqrt, .reciprocal, .sin, .cos, .softplus:
+    case .sigmoid, .hardSwish, .silu, .tanh, .erf, .exp, .log, .sqrt, .reciprocal, .sin, .cos, .softplus,
+      .mish:
       return .unknown
     }
   }

@@ -63,7 +63,8 @@ package enum ShapeArithmetic {
     case .unary(let op): return first?.map { unary(op.kind, $0) }
     case .conv, .convTranspose, .gemm, .matMul, .lstm, .gru, .batchNorm, .layerNorm, .maxPool, .averagePool,
       .globalPool,
-      .argMax, .clip, .hardSigmoid, .leakyRelu, .gelu, .prelu, .softmax, .split, .pad, .resize,
+      .argMax, .gatherElements, .gatherND, .scatterND, .cumSum, .tile, .clip, .hardSigmoid, .leakyRelu, .elu,
+      .gelu, .prelu, .softmax, .split, .pad, .resize,
       .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize:
       return nil
     }

@@ -10,6 +10,8 @@ package enum PointwiseFunction: Hashable, Sendable {
   case hardSwish
   case sigmoid
   case silu
+  case mish
+  case elu(alpha: Float, scale: Float)
   case gelu(isTanh: Bool)
   case erf
   case tanh
@@ -20,7 +22,7 @@ package enum PointwiseFunction: Hashable, Sendable {
     case .identity: (-.infinity, .infinity)
     case .relu: (0, .infinity)
     case .clip(let min, let max): (min, max)
-    case .leakyRelu, .hardSigmoid, .hardSwish, .sigmoid, .silu, .gelu, .erf, .tanh: nil
+    case .leakyRelu, .hardSigmoid, .hardSwish, .sigmoid, .silu, .mish, .elu, .gelu, .erf, .tanh: nil
     }
   }
 
@@ -36,6 +38,8 @@ package enum PointwiseFunction: Hashable, Sendable {
       case .hardSwish: (QK_HARD_SWISH, 0, 0)
       case .sigmoid: (QK_SIGMOID, 0, 0)
       case .silu: (QK_SILU, 0, 0)
+      case .mish: (QK_MISH, 0, 0)
+      case .elu(let alpha, let scale): (QK_ELU, alpha, scale)
       case .gelu(let isTanh): (isTanh ? QK_GELU_TANH : QK_GELU, 0, 0)
       case .erf: (QK_ERF, 0, 0)
       case .tanh: (QK_TANH, 0, 0)

@@ -41,10 +41,11 @@ package struct ChannelStatistics: Hashable, Sendable {
       guard let activation = activation(node.op), let own = statistics(0) else { return nil }
       self = own.behind(activation)
     case .convTranspose, .matMul, .binary, .batchNorm, .layerNorm, .maxPool, .globalPool, .reduce, .argMax,
-      .gelu,
+      .elu, .gelu,
       .compare, .where, .prelu, .softmax, .cast, .transpose, .unsqueeze, .concat, .split, .slice, .gather,
       .expand,
-      .pad, .shape, .constantOfShape, .range, .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias,
+      .pad, .shape, .constantOfShape, .gatherElements, .gatherND, .scatterND, .cumSum, .tile, .range, .resize,
+      .quantizeLinear, .dequantizeLinear, .dequantizeBias,
       .dequantizeBlocks, .dynamicQuantize, .lstm, .gru:
       return nil
     }

@@ -31,7 +31,7 @@ package enum QuantizationTargets {
     for id in graph.order {
       switch graph[id].op {
       case .conv: result.append((id, .float16))
-      case .gelu, .unary, .clip, .hardSigmoid, .leakyRelu: result.append((id, .float32))
+      case .gelu, .unary, .clip, .hardSigmoid, .leakyRelu, .elu: result.append((id, .float32))
       case .gemm, .matMul:
         guard let linear = LinearNode(graph, id), linear.constantWeight(graph) != nil else { continue }
         products.append((id, linear.channels * linear.terms))

@@ -24,6 +24,7 @@ package enum OpCodes {
     "prelu", "softmax", "cast", "reshape", "flatten", "transpose", "squeeze", "unsqueeze", "concat", "split",
     "slice", "gather", "expand", "pad", "shape", "constant_of_shape", "range", "resize", "quantize_linear",
     "dequantize_linear", "dequantize_bias", "dynamic_quantize", "dequantize_blocks", "lstm", "gru",
+    "mish", "elu", "gather_elements", "gather_nd", "scatter_nd", "cum_sum", "tile",
   ]
 
   private static let codes: [String: Int] = {

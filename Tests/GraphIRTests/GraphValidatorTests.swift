@@ -227,6 +227,8 @@ import Testing
         const %clean: f32[2] = [1, 3.4028235e+38]
         const %dirty: f32[3] = [nan, 1, -inf]
         const %half: f16[2] = [65504, inf]
+        const %mask: f32[3] = [0, -inf, 0]
+        const %masked: f16[] = -inf
         const %ints: i32[1] = [2139095040]
         output %clean
       }

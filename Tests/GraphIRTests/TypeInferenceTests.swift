@@ -48,6 +48,37 @@ import Testing
     #expect(try values[#require(graph.value(named: "t"))] == [4, .known(-1)])
   }
 
+  @Test(
+    "Operators on indices refuse what does not fit",
+    arguments: [
+      ("gather_elements(%x, %f)", "T-gather_elements", "must be i64 or i32"),
+      ("gather_elements(%x, %i)", "T-gather_elements", "the indices are i64[2]"),
+      ("gather_elements(%x, %wide) {axis = 1}", "T-gather_elements", "the indices are i64[3, 1]"),
+      ("gather_nd(%x, %long)", "T-gather_nd", "at most 2 entries"),
+      ("gather_nd(%x, %i) {batch_dims = 1}", "T-gather_nd", "shares 1 axes"),
+      ("scatter_nd(%x, %i, %f)", "T-scatter_nd", "the updates are f32[2]"),
+      ("scatter_nd(%x, %i, %i)", "T-scatter_nd", "the updates are i64[2]"),
+      ("cum_sum(%x) {axis = 2}", "T-cum_sum", "axis 2"),
+      ("tile(%x) {repeats = [2]}", "T-tile", "has 1 counts"),
+      ("tile(%x) {repeats = [2, -1]}", "T-tile", "repeated -1 times"),
+      ("elu(%i)", "T-elu", "must be floating point"),
+    ]
+  )
+  func indexRules(node: String, rule: String, problem: String) {
+    let text = """
+      graph @g {
+        input %x: f32[2, 3]
+        input %i: i64[2]
+        input %wide: i64[3, 1]
+        input %long: i64[1, 3]
+        input %f: f32[2]
+        %y: f32[?, ?] = \(node)
+        output %y
+      }
+      """
+    expectRefusal(rule: rule, containing: problem) { _ = try Self.infer(text) }
+  }
+
   @Test("A symbol that one input binds is bound in the other inputs")
   func sharedSymbol() throws {
     let text = "graph @g { input %a: f32[n, 2] input %b: f32[n, 2] %y: f32[n, 2] = add(%a, %b) output %y }"

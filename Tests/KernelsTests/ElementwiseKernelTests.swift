@@ -206,6 +206,31 @@ struct ElementwiseKernelTests {
     }
   }
 
+  @Test("elu and mish are within 4e-7 times their operand, and the same on every instruction set")
+  func exponentialUnits() throws {
+    let x = (-6000...6000).map { Float($0) / 500 } + [1e-30, -1e-30, 1e6, -1e6, -0.0]
+    func softplus(_ x: Double) -> Double { max(x, 0) + logarithm(1 + exponential(-abs(x))) }
+    let functions: [(PointwiseFunction, (Double) -> Double)] = [
+      (.elu(alpha: 1.5, scale: 1.25), { 1.25 * ($0 < 0 ? 1.5 * Foundation.expm1($0) : $0) }),
+      (.mish, { $0 * tangent(softplus($0)) }),
+    ]
+    for (function, formula) in functions {
+      var first: [UInt32]?
+      try forEachContext { context in
+        let y = try memory(x.count * 4)
+        ElementwiseKernel.activate(function, count: x.count, try LinearKernelTests.buffer(x), y, in: context)
+        let got = y.read(x.count, as: Float.self)
+        for (x, got) in zip(x, got) {
+          let error = abs(Double(got) - formula(Double(x)))
+          #expect(error <= 4e-7 * Double(abs(x)) + 1e-36, "\(function)(\(x)) is \(got), off by \(error)")
+        }
+        let bits = got.map(\.bitPattern)
+        #expect(first == nil || first == bits, "\(function) differs on \(context.instructionSet)")
+        first = bits
+      }
+    }
+  }
+
   @Test("gelu is within 3e-7 times its operand, and the same on every instruction set")
   func gelu() throws {
     let x = (-6000...6000).map { Float($0) / 500 } + [1e-30, -1e-30, 1e6, -1e6]
@@ -295,6 +320,9 @@ private func hardSigmoid(_ x: Float, _ alpha: Float, _ beta: Float) -> Float {
 }
 
 /// e^x by halving the argument and squaring the result; relative error below 1e-13.
+private func logarithm(_ x: Double) -> Double { Foundation.log(x) }
+private func tangent(_ x: Double) -> Double { Foundation.tanh(x) }
+
 private func exponential(_ x: Double) -> Double {
   guard !x.isNaN else { return x }
   guard x < 710 else { return .infinity }

@@ -252,6 +252,160 @@ struct OperatorTests {
     )
   }
 
+  @Test("Exponential units become one operator")
+  func exponentialUnits() throws {
+    let alpha = attribute("alpha", 0.25 as Float)
+    #expect(try statements([node("Elu", ["x"], ["y"], [alpha])])[0].hasSuffix("elu(%x) {alpha = 0.25}"))
+    #expect(
+      try statements([node("Selu", ["x"], ["y"])])[0].hasSuffix(
+        "elu(%x) {alpha = 1.6732632, scale = 1.050701}"
+      )
+    )
+    #expect(try statements([node("Celu", ["x"], ["y"])])[0].hasSuffix("elu(%x)"))
+    let celu = try statements([node("Celu", ["x"], ["y"], [alpha])])
+    #expect(celu[0].hasSuffix("div(%x, %y_alpha)") && celu[1].hasSuffix("elu(%y_divided) {scale = 0.25}"))
+    #expect(try statements([node("Mish", ["x"], ["y"])], opset: 18)[0].hasSuffix("mish(%x)"))
+    #expect(
+      try statements([node("Softsign", ["x"], ["y"])]).last == "%y: f32[batch, 4, 8, 8] = div(%x, %y_divisor)"
+    )
+  }
+
+  @Test("What is no number differs from itself")
+  func isNaN() throws {
+    #expect(
+      try statements([node("IsNaN", ["x"], ["y"])]) == [
+        "%y_same: bool[batch, 4, 8, 8] = equal(%x, %x)", "%y: bool[batch, 4, 8, 8] = not(%y_same)",
+      ]
+    )
+  }
+
+  @Test("Instance and group normalisation are layer normalisation of groups, scaled by channel")
+  func groupNormalization() throws {
+    let constants = [floats("s", [4], [1, 2, 3, 4]), floats("b", [4])]
+    let shapes = [
+      "%y_groups: f32[batch, 4, 64] = reshape(%x) {shape = [0, 4, -1]}",
+      "%y_normalized: f32[batch, 4, 64] = layer_norm(%y_groups, %y_one)",
+    ]
+    let instance = try statements(
+      [node("InstanceNormalization", ["x", "s", "b"], ["y"])],
+      constants: constants
+    )
+    #expect(instance[0] == shapes[0].replacing("[0, 4, -1]", with: "[0, 0, -1]") && instance[1] == shapes[1])
+    #expect(instance.last == "%y: f32[batch, 4, 8, 8] = add(%y_mul, %y_column_1)", "\(instance)")
+    let groups = attribute("num_groups", 2)
+    let norm = node("GroupNormalization", ["x", "s", "b"], ["y"], [groups])
+    let byChannel = try statements([norm], opset: 21, constants: constants)
+    #expect(byChannel[1] == "%y_normalized: f32[batch, 2, 128] = layer_norm(%y_groups, %y_one)")
+    #expect(byChannel.last?.hasPrefix("%y: f32[batch, 4, 8, 8] = add(") == true)
+    let byGroup = try statements([norm], opset: 18, constants: [floats("s", [2], [1, 2]), floats("b", [2])])
+    #expect(byGroup.last?.hasPrefix("%y: f32[batch, 4, 8, 8] = reshape(") == true)
+    // What torch exports for its own group normalisation scales by nothing here.
+    let plain = [floats("s", [4]), floats("b", [4], repeating: 0)]
+    #expect(
+      try statements([node("InstanceNormalization", ["x", "s", "b"], ["y"])], constants: plain).count == 3
+    )
+    expectRefusal("O42", "do not form 3 groups") {
+      try statements(
+        [node("GroupNormalization", ["x", "s", "b"], ["y"], [attribute("num_groups", 3)])],
+        opset: 21,
+        constants: constants
+      )
+    }
+    expectRefusal("O42", "must have spatial axes") {
+      try statements(
+        [node("InstanceNormalization", ["x", "s", "b"], ["y"])],
+        dims: ["batch", "4"],
+        constants: constants
+      )
+    }
+  }
+
+  @Test("Channels become pixels and back")
+  func depthToSpace() throws {
+    let block = attribute("blocksize", 2)
+    #expect(
+      try statements([node("DepthToSpace", ["x"], ["y"], [block])]) == [
+        "%y_blocks: f32[batch, 2, 2, 1, 8, 8] = reshape(%x) {shape = [-1, 2, 2, 1, 8, 8]}",
+        "%y_pixels: f32[batch, 1, 8, 2, 8, 2] = transpose(%y_blocks) {perm = [0, 3, 4, 1, 5, 2]}",
+        "%y: f32[batch, 1, 16, 16] = reshape(%y_pixels) {shape = [-1, 1, 16, 16]}",
+      ]
+    )
+    let mode = attribute("mode", "CRD")
+    let columns = try statements([node("DepthToSpace", ["x"], ["y"], [block, mode])])
+    #expect(columns[1].hasSuffix("{perm = [0, 1, 4, 2, 5, 3]}"))
+    #expect(
+      try statements([node("SpaceToDepth", ["x"], ["y"], [block])]) == [
+        "%y_blocks: f32[batch, 4, 4, 2, 4, 2] = reshape(%x) {shape = [-1, 4, 4, 2, 4, 2]}",
+        "%y_depths: f32[batch, 2, 2, 4, 4, 4] = transpose(%y_blocks) {perm = [0, 3, 5, 1, 2, 4]}",
+        "%y: f32[batch, 16, 4, 4] = reshape(%y_depths) {shape = [-1, 16, 4, 4]}",
+      ]
+    )
+    let open = try statements(
+      [node("DepthToSpace", ["x"], ["y"], [block])],
+      dims: ["batch", "4", "h", "w"]
+    )
+    #expect(open.contains { $0.contains("= reshape(%x, %y_extents)") }, "\(open)")
+    expectRefusal("O42", "no multiple of 9") {
+      try statements([node("DepthToSpace", ["x"], ["y"], [attribute("blocksize", 3)])])
+    }
+    expectRefusal("O42", "no whole blocks of 3x3") {
+      try statements([node("SpaceToDepth", ["x"], ["y"], [attribute("blocksize", 3)])])
+    }
+    expectRefusal("O27", "'blocksize'") { try statements([node("DepthToSpace", ["x"], ["y"])]) }
+  }
+
+  @Test("Elements chosen by index, sums up to each one, repetition")
+  func indexed() throws {
+    let axis = attribute("axis", 3)
+    let indices = tensor("i", 7, [1, 4, 8, 1]).blob(9, Array(repeating: 0, count: 256))
+    #expect(
+      try statements([node("GatherElements", ["x", "i"], ["y"], [axis])], constants: [indices]) == [
+        "%y: f32[1, 4, 8, 1] = gather_elements(%x, %i) {axis = 3}"
+      ]
+    )
+    let vector = int64s("v", [0, 1])
+    #expect(
+      try statements([node("GatherND", ["x", "v"], ["y"])], constants: [vector]) == [
+        "%y: f32[8, 8] = gather_nd(%x, %v)"
+      ]
+    )
+    let scatter = node("ScatterND", ["x", "v", "u"], ["y"])
+    #expect(
+      try statements([scatter], constants: [vector, floats("u", [8, 8])]) == [
+        "%y: f32[batch, 4, 8, 8] = scatter_nd(%x, %v, %u)"
+      ]
+    )
+    expectRefusal("O29", "'reduction'", "\"add\"") {
+      try statements(
+        [node("ScatterND", ["x", "v", "u"], ["y"], [attribute("reduction", "add")])],
+        constants: [vector, floats("u", [8, 8])]
+      )
+    }
+    #expect(
+      try statements(
+        [node("CumSum", ["x", "a"], ["y"], [attribute("reverse", 1)])],
+        constants: [int64s("a", [-1])]
+      )[0].hasSuffix("cum_sum(%x) {axis = -1, reverse = 1}")
+    )
+    #expect(
+      try statements([node("Tile", ["x", "r"], ["y"])], constants: [int64s("r", [1, 2, 3, 1])]) == [
+        "%y: f32[batch, 8, 24, 8] = tile(%x) {repeats = [1, 2, 3, 1]}"
+      ]
+    )
+    #expect(
+      try statements([node("ReduceL1", ["x"], ["y"])])[0] == "%y_abs: f32[batch, 4, 8, 8] = abs(%x)"
+    )
+  }
+
+  @Test("A triangle is a choice by row and column")
+  func triangle() throws {
+    let upper = try statements([node("Trilu", ["x"], ["y"])])
+    #expect(upper.contains { $0.contains("= greater_or_equal(%y_columns_range") })
+    #expect(upper.last == "%y: f32[batch, 4, 8, 8] = where(%y_inside, %x, %y_outside)")
+    let lower = try statements([node("Trilu", ["x"], ["y"], [attribute("upper", 0)])])
+    #expect(lower.contains { $0.contains("= less_or_equal(%y_columns_range") })
+  }
+
   @Test("Operators of many operands become binary ones")
   func manyOperands() throws {
     let constants = [floats("a", [8]), floats("b", [8])]

@@ -148,6 +148,9 @@ import Testing
       expectNear("exp", ExactMath.exp(x), Glibc.exp(x), at: x)
       expectNear("sigmoid", ExactMath.sigmoid(x), 1 / (1 + Glibc.exp(-x)), at: x)
       expectNear("tanh", ExactMath.tanh(x), Glibc.tanh(x), at: x)
+      let plus = max(x, 0) + Glibc.log1p(Glibc.exp(-x.magnitude))
+      expectNear("mish", ExactMath.mish(x), x * Glibc.tanh(plus), at: x)
+      expectNear("elu", ExactMath.elu(x, 0.5, 2), 2 * (x < 0 ? 0.5 * Glibc.expm1(x) : x), at: x)
       expectNear("softplus", ExactMath.softplus(x), max(x, 0) + Glibc.log1p(Glibc.exp(-x.magnitude)), at: x)
       let small = x / 5
       expectNear("erf", ExactMath.erf(small), Glibc.erf(small), at: small)

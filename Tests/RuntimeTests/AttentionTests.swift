@@ -65,17 +65,9 @@ import Testing
   func agrees(form: Form) throws {
     let draft = try draft(form)
     try PlanTests.compare(draft.graph, seed: 52, tolerance: 1e-5, form.testDescription)
-    let kernels = try kernels(draft.graph)
+    let kernels = try PlanTests.kernels(draft.graph)
     #expect(kernels.contains("f32 attention") == form.isJoined, "\(kernels)")
     #expect(kernels.contains("f32 softmax") != form.isJoined || form.softmaxAxis != -1, "\(kernels)")
-  }
-
-  /// The names of all kernel calls.
-  private func kernels(_ graph: Graph) throws -> [String] {
-    var random = SplitMix64(seed: 53)
-    var inputs: [String: Tensor] = [:]
-    for id in graph.inputs { inputs[graph[id].name] = try random.floats(graph[id].type.knownDims ?? []) }
-    return try Session(graph).profile(inputs, runs: 1).steps.flatMap(\.kernels)
   }
 
   @Test("rows are added, normalised and quantized in one operation, whose sum others can read")
@@ -90,7 +82,7 @@ import Testing
     var z = try draft.gemm(norm, outputs: 64)
     z = try draft.gemm(try draft.node(.gelu(Gelu()), [z]), outputs: 40)
     draft.graph.addOutput(try draft.node(.binary(Binary(.add)), [sum, z]))
-    let kernels = try kernels(draft.graph)
+    let kernels = try PlanTests.kernels(draft.graph)
     #expect(kernels.contains("f32 add, layer norm, quantize rows"), "\(kernels)")
     #expect(kernels.contains("f32 activation, quantize rows"), "\(kernels)")
     try PlanTests.compare(draft.graph, seed: 55, tolerance: 1e-2, "rows")
@@ -115,7 +107,7 @@ import Testing
       draft.graph.addOutput(try draft.node(.reduce(Reduce(kind, axes: axes, keepDims: keepDims)), [y]))
     }
     try PlanTests.compare(draft.graph, seed: 58, tolerance: 1e-5, "patches")
-    let kernels = try kernels(draft.graph)
+    let kernels = try PlanTests.kernels(draft.graph)
     #expect(kernels.allSatisfy { !$0.hasPrefix("reference") }, "\(kernels)")
   }
 

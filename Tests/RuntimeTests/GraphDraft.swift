@@ -56,6 +56,17 @@ struct GraphDraft {
     return try stubs(node(.conv(op), [input, w, b]))
   }
 
+  mutating func convTranspose(
+    _ x: ValueID,
+    outputs: Int,
+    kernel: [Int],
+    _ op: ConvTranspose
+  ) throws -> ValueID {
+    let weightShape = [shape(x)[1], outputs / op.group] + kernel
+    let (input, w, b) = try operands(x, weightShape, axis: 1, outputs: outputs)
+    return try stubs(node(.convTranspose(op), [input, w, b]))
+  }
+
   mutating func gemm(_ x: ValueID, outputs: Int) throws -> ValueID {
     let (input, w, b) = try operands(x, [outputs, shape(x).last ?? 1], axis: 0)
     return try stubs(node(.gemm(Gemm(transB: true)), [input, w, b]))
@@ -65,9 +76,10 @@ struct GraphDraft {
   private mutating func operands(
     _ x: ValueID,
     _ weightShape: [Int],
-    axis: Int
+    axis: Int,
+    outputs: Int? = nil
   ) throws -> (ValueID, ValueID, ValueID) {
-    let outputs = weightShape[axis]
+    let outputs = outputs ?? weightShape[axis]
     let fanIn = Float(weightShape.dropFirst().reduce(1, *))
     let bias = constant("b", try random.floats([outputs]))
     switch scheme {

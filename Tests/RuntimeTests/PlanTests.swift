@@ -89,6 +89,14 @@ import Testing
     }
   }
 
+  /// The names of all kernel calls.
+  static func kernels(_ graph: Graph) throws -> [String] {
+    var random = SplitMix64(seed: 53)
+    var inputs: [String: Tensor] = [:]
+    for id in graph.inputs { inputs[graph[id].name] = try random.floats(graph[id].type.knownDims ?? []) }
+    return try Session(graph).profile(inputs, runs: 1).steps.flatMap(\.kernels)
+  }
+
   static func matches(_ tensor: Tensor, _ reference: Tensor?, _ tolerance: Float) -> Bool {
     guard let reference, tensor.dtype == reference.dtype, tensor.shape == reference.shape else {
       return false
@@ -125,17 +133,161 @@ import Testing
 
   @Test("Convolutions of random shapes agree", arguments: GraphDraft.Scheme.allCases)
   func convolutions(_ scheme: GraphDraft.Scheme) throws {
-    for seed in UInt64(1)...25 {
+    for seed in UInt64(1)...40 {
       var draft = GraphDraft(seed: seed, scheme)
-      let axes = draft.random.int(1...2)
+      let axes = draft.random.int(1...3)
       let shape = [draft.random.int(1...2), [1, 3, 4, 8, 18, 33][draft.random.int(0...5)]]
-      let spatial = (0..<axes).map { _ in draft.random.int(8...14) }
+      let spatial = (0..<axes).map { _ in draft.random.int(axes == 3 ? 7...9 : 8...14) }
       let x = draft.graph.addInput("x", TensorType(.float32, known: shape + spatial))
       let y = try PlanTests.randomConv(&draft, draft.stubs(x))
       draft.graph.addOutput(y)
       let tolerance: Float = scheme == .staticInteger ? 0 : 1e-5
       try PlanTests.compare(draft.graph, seed: seed, tolerance: tolerance, "\(scheme) seed \(seed)")
     }
+  }
+
+  @Test("Constants that steps compute are shown, however large")
+  func constantsAreShown() throws {
+    let graph = try GraphParser.parse(
+      """
+      graph @g {
+        input %x: f32[2, 1]
+        const %one: f32[] = 1
+        %table: f32[200, 200] = expand(%one) {shape = [200, 200]}
+        %row: f32[200] = reduce_sum(%table) {axes = [0], keep_dims = 0}
+        %y: f32[2, 200] = add(%x, %row)
+        output %y
+      }
+      """
+    )
+    let observed = try ["table", "row"].map { try #require(graph.value(named: $0)) }
+    var shown: [ValueID: Float] = [:]
+    _ = try Session(graph).run(["x": .floats([1, 2], [2, 1])], observing: observed) { id, tensor in
+      shown[id] = tensor.elements(as: Float.self).first
+    }
+    #expect(shown == [observed[0]: 1, observed[1]: 200])
+  }
+
+  @Test("Resizing and padding agree, and no image is left to the reference")
+  func resampling() throws {
+    let extents = [[9], [6, 7], [3, 4, 5]]
+    let coordinates = ["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners"]
+    let nearest = ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]
+    for (index, spatial) in (0..<24).map({ ($0, extents[$0 % 3]) }) {
+      var draft = GraphDraft(seed: UInt64(index), .float)
+      let x = draft.graph.addInput("x", TensorType(.float32, known: [2, 3] + spatial))
+      let isLinear = index % 2 == 0 && spatial.count < 3
+      let resize = Resize(
+        scales: nil,
+        sizes: [2, 3] + spatial.map { $0 + draft.random.int(-2...8) },
+        mode: isLinear ? .linear : .nearest,
+        coordinates: coordinates[index / 6],
+        nearest: nearest[draft.random.int(0...3)]
+      )
+      let mode: Pad.Mode = [.constant, .reflect, .edge][index / 3 % 3]
+      let amounts = [0, 0] + spatial.map { _ in draft.random.int(-1...2) }
+      let pad = Pad(pads: amounts + amounts, mode: mode, value: mode == .constant ? 1.5 : 0)
+      draft.graph.addOutput(try draft.node(.resize(resize), [x]))
+      draft.graph.addOutput(try draft.node(.pad(pad), [x]))
+      try PlanTests.compare(draft.graph, seed: 9, tolerance: isLinear ? 1e-6 : 0, "case \(index)")
+      let kernels = try PlanTests.kernels(draft.graph)
+      #expect(!kernels.contains { $0.contains("reference") }, "\(kernels)")
+    }
+  }
+
+  @Test("Bytes that only move are not left to the reference")
+  func movedBytes() throws {
+    var draft = GraphDraft(seed: 3, .staticInteger)
+    let x = draft.graph.addInput("x", TensorType(.float32, known: [2, 8, 5, 6]))
+    let unit = Conv(strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1])
+    let q = try draft.conv(draft.stubs(x), outputs: 8, kernel: [1, 1], unit)
+    func moved(_ op: Op, _ y: ValueID) throws -> ValueID {
+      let parameters = try #require(draft.graph[y].producer.map { draft.graph[$0].inputs })
+      let result = try draft.node(op, [y])
+      let bytes = try draft.node(
+        .quantizeLinear(QuantizeLinear()),
+        [result] + parameters.dropFirst().compactMap { $0 }
+      )
+      return try draft.node(
+        .dequantizeLinear(DequantizeLinear()),
+        [bytes] + parameters.dropFirst().compactMap { $0 }
+      )
+    }
+    let half = try moved(.slice(Slice(starts: [2], ends: [6], axes: [1])), q)
+    let wide = try moved(
+      .resize(Resize(sizes: [2, 4, 10, 12], mode: .nearest, coordinates: "asymmetric", nearest: "floor")),
+      half
+    )
+    let padded = try moved(.pad(Pad(pads: [0, 0, 1, 0, 0, 0, 2, 1], mode: .constant)), wide)
+    let turned = try moved(.transpose(Transpose(perm: [0, 2, 3, 1])), padded)
+    draft.graph.addOutput(try draft.conv(padded, outputs: 3, kernel: [3, 3], unit))
+    draft.graph.addOutput(turned)
+    try PlanTests.compare(draft.graph, seed: 4, tolerance: 0, "moved bytes")
+    let kernels = try PlanTests.kernels(draft.graph)
+    #expect(!kernels.contains { $0.contains("reference") }, "\(kernels)")
+  }
+
+  @Test("No convolution over three axes runs as the reference does", arguments: GraphDraft.Scheme.allCases)
+  func volumes(_ scheme: GraphDraft.Scheme) throws {
+    for kernel in [[3, 3, 3], [1, 3, 3], [3, 1, 1], [1, 1, 1]] {
+      var draft = GraphDraft(seed: 7, scheme)
+      let x = draft.graph.addInput("x", TensorType(.float32, known: [2, 6, 4, 5, 6]))
+      let pads = kernel.map { $0 / 2 }
+      let op = Conv(strides: [1, 1, 1], pads: pads + pads, dilations: [1, 1, 1], group: 2)
+      draft.graph.addOutput(try draft.conv(draft.stubs(x), outputs: 8, kernel: kernel, op))
+      try PlanTests.compare(
+        draft.graph,
+        seed: 8,
+        tolerance: scheme == .staticInteger ? 0 : 1e-5,
+        "\(scheme) \(kernel)"
+      )
+      let kernels = try PlanTests.kernels(draft.graph)
+      #expect(!kernels.contains { $0.hasPrefix("reference") && $0.contains("conv") }, "\(kernels)")
+      #expect(kernels.contains("stack slices") == (kernel == [3, 3, 3]), "\(kernels)")
+    }
+  }
+
+  @Test(
+    "Transposed convolutions of random shapes agree, by phases",
+    arguments: [GraphDraft.Scheme.float, .half, .staticInteger]
+  )
+  func transposedConvolutions(_ scheme: GraphDraft.Scheme) throws {
+    var plain = 0
+    for seed in UInt64(1)...40 {
+      var draft = GraphDraft(seed: seed, scheme)
+      let axes = draft.random.int(1...3)
+      let channels = [1, 2, 6, 16][draft.random.int(0...3)]
+      let spatial = (0..<axes).map { _ in draft.random.int(1...5) }
+      let x = draft.graph.addInput(
+        "x",
+        TensorType(.float32, known: [draft.random.int(1...2), channels] + spatial)
+      )
+      let strides = (0..<axes).map { _ in draft.random.int(1...3) }
+      let kernel = (0..<axes).map { axis in
+        axes == 3 && axis == 0 ? draft.random.int(1...strides[0]) : draft.random.int(1...5)
+      }
+      let begins = (0..<axes).map { draft.random.int(0...min(kernel[$0] - 1, 2)) }
+      let op = ConvTranspose(
+        strides: strides,
+        pads: begins.enumerated().map { axes == 3 && $0 == 0 ? 0 : $1 } + kernel.map { _ in 0 },
+        dilations: kernel.map { _ in 1 },
+        group: scheme == .staticInteger || channels == 1 ? 1 : draft.random.int(1...2),
+        outputPadding: strides.map { axes == 3 ? 0 : draft.random.int(0...$0 - 1) },
+        activation: draft.random.bool() ? .relu : .none
+      )
+      let y = try draft.convTranspose(
+        draft.stubs(x),
+        outputs: op.group * draft.random.int(1...9),
+        kernel: kernel,
+        op
+      )
+      draft.graph.addOutput(y)
+      let tolerance: Float = scheme == .staticInteger ? 0 : 1e-5
+      try PlanTests.compare(draft.graph, seed: seed, tolerance: tolerance, "\(scheme) seed \(seed)")
+      let names = try PlanTests.kernels(draft.graph)
+      if !names.contains(where: { $0.contains("transposed conv") }) { plain += 1 }
+    }
+    #expect(plain == 0, "\(plain) run as the reference does")
   }
 
   @Test("Convolutions by tiles agree with direct sums", arguments: [GraphDraft.Scheme.float, .half])

@@ -71,11 +71,17 @@ package func caseNumber(of op: Op) -> Int {
   case .dequantizeBlocks: 41
   case .lstm: 42
   case .gru: 43
+  case .elu: 44
+  case .gatherElements: 45
+  case .gatherND: 46
+  case .scatterND: 47
+  case .cumSum: 48
+  case .tile: 49
   }
 }
 
 /// How many cases ``Op`` has.
-package let caseCount = 44
+package let caseCount = 50
 
 extension SplitMix64 {
   fileprivate mutating func maybe<Value>(_ value: Value) -> Value? { bool() ? value : nil }
@@ -200,7 +206,8 @@ private func pointwiseSamples(_ random: inout SplitMix64) -> [Op] {
   ops += [
     .clip(Clip(min: random.real(), max: random.real())),
     .hardSigmoid(HardSigmoid(alpha: random.real(), beta: random.real())),
-    .leakyRelu(LeakyRelu(alpha: random.real())), .gelu(Gelu(isTanh: random.bool())), .where(Where()),
+    .leakyRelu(LeakyRelu(alpha: random.real())), .elu(Elu(alpha: random.real(), scale: random.real())),
+    .gelu(Gelu(isTanh: random.bool())), .where(Where()),
     .prelu(Prelu()), .softmax(Softmax(axis: random.int(-3...3), isLog: random.bool())),
   ]
   return ops
@@ -223,6 +230,10 @@ private func shapeSamples(_ random: inout SplitMix64) -> [Op] {
         steps: random.maybe(random.ints(rank, -2...2))
       )
     ),
+    .gatherElements(GatherElements(axis: random.int(-4...3))),
+    .gatherND(GatherND(batchDims: random.int(0...2))), .scatterND(ScatterND()),
+    .cumSum(CumSum(axis: random.int(-4...3), isExclusive: random.bool(), isReverse: random.bool())),
+    .tile(Tile(repeats: random.maybe(random.ints(rank, 0...5)))),
     .gather(Gather(axis: random.int(-4...3))), .expand(Expand(shape: random.maybe(random.ints(rank, 0...5)))),
     .pad(
       Pad(

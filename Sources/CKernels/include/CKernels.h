@@ -210,6 +210,8 @@ enum qk_function {
   QK_GELU_TANH,
   QK_ERF,
   QK_TANH,
+  QK_MISH,
+  QK_ELU, // a: alpha, b: scale
 };
 
 struct qk_activation {
@@ -433,6 +435,44 @@ struct qk_view {
 };
 
 // Writes the elements of a view one after another; elements have 1, 2, 4 or 8 bytes.
+// Slices along the depth of [batch, in_depth, pixels, groups, bytes] joined for every window:
+// [batch, out_depth, pixels, groups, kernel, bytes]. Slices outside are filled with a byte.
+struct qk_stack {
+  size_t batch, in_depth, out_depth, kernel, stride, pad, dilation, pixels, groups, bytes;
+};
+
+void qk_stack_run(const struct qk_stack *op, const void *in, void *out, uint8_t fill, struct qk_pool *pool);
+
+// [batch, in..., groups, stride..., bytes] to [batch, out..., groups, bytes]: a place `p` of the result is phase
+// `(p + pad) % stride` of place `(p + pad) / stride`, along each of three axes.
+struct qk_phases {
+  size_t batch, in[3], out[3], stride[3], pad[3], groups, bytes;
+};
+
+void qk_phases_run(const struct qk_phases *op, const void *in, void *out, struct qk_pool *pool);
+
+// Pixels of `bytes` bytes chosen by row and column: the pixel that the row begins with, and the column in it. What is
+// negative takes the filler.
+struct qk_pick {
+  size_t batch, in_pixels, row_count, column_count, bytes;
+  const int64_t *rows, *columns;
+  const void *filler;
+};
+
+void qk_pick_run(const struct qk_pick *op, const void *in, void *out, struct qk_pool *pool);
+
+struct qk_linear_tap {
+  size_t low, high;
+  float weight; // of the high one
+};
+
+struct qk_bilinear {
+  size_t batch, channels, in_height, in_width, row_count, column_count;
+  const struct qk_linear_tap *rows, *columns;
+};
+
+void qk_f32_bilinear_run(const struct qk_bilinear *op, const float *in, float *out, struct qk_pool *pool);
+
 void qk_gather_view(size_t size, const struct qk_view *view, const void *in, void *out, struct qk_pool *pool);
 // A binary function of two views of the same extents.
 void qk_f32_binary_views(enum qk_isa isa, const struct qk_view *a_view, const float *a, const struct qk_view *b_view,

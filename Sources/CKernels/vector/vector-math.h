@@ -115,6 +115,23 @@ QK_INLINE float fast_tanh(float x) {
   return a < 0.25f ? small : x != x ? x : large;
 }
 
+// e^x - 1 for no operand above 0: its series up to x^6 above -1/4.
+QK_INLINE float fast_expm1_below_0(float x) {
+  float p = 1.0f / 720.0f;
+  p = p * x + 1.0f / 120.0f;
+  p = p * x + 1.0f / 24.0f;
+  p = p * x + 1.0f / 6.0f;
+  p = p * x + 0.5f;
+  const float small = x + x * x * p, large = fast_exp(x) - 1.0f;
+  return x > -0.25f ? small : large;
+}
+
+// x tanh(log(1 + e^x)) = x t / (t + 2) with t = e^x (e^x + 2).
+QK_INLINE float mish(float x) {
+  const float e = fast_exp(x > 20.0f ? 20.0f : x), t = e * (e + 2.0f);
+  return x * (t / (t + 2.0f));
+}
+
 // x / 2 (1 + erf(x / sqrt(2))): the error function as x P(x^2) / Q(x^2), both of degree 5, a least-squares fit with
 // iterated weights, within 4e-7 up to |x| = sqrt(32) and exactly 1 from there on.
 QK_INLINE float gelu(float x) {

@@ -55,6 +55,12 @@ static void activate(size_t n, const float *x, float *out, const struct qk_activ
   case QK_TANH:
     QK_EACH(i) out[i] = fast_tanh(x[i]);
     break;
+  case QK_MISH:
+    QK_EACH(i) out[i] = mish(x[i]);
+    break;
+  case QK_ELU:
+    QK_EACH(i) out[i] = b * (x[i] < 0.0f ? a * fast_expm1_below_0(x[i]) : x[i]);
+    break;
   }
 }
 

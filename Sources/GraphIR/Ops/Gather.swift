@@ -26,13 +26,9 @@ public struct Gather: OpPayload {
   public func inferTypes(_ inputs: [OperandInfo?]) throws(Refusal) -> [TensorType] {
     let rule = try TypeRule(self, inputs)
     let x = try rule.type(0)
-    let indices = try rule.operand(1)
+    let indices = try rule.indices(1)
     let along = try rule.axis(axis, rank: x.rank)
-    try rule.require(
-      indices.type.dtype == .int64 || indices.type.dtype == .int32,
-      "input 1 is \(indices.type), must be i64 or i32"
-    )
-    if let extent = x.dims[along].value, let values = indices.constant?.intValues() {
+    if let extent = x.dims[along].value, let values = rule.optional(1)?.constant?.intValues() {
       for value in values {
         try rule.require(
           value >= -extent && value < extent,
@@ -42,7 +38,7 @@ public struct Gather: OpPayload {
     }
     return try rule.result(
       x.dtype,
-      Array(x.dims[..<along]) + indices.type.dims + Array(x.dims[(along + 1)...])
+      Array(x.dims[..<along]) + indices.dims + Array(x.dims[(along + 1)...])
     )
   }
 }

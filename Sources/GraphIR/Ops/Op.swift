@@ -60,11 +60,13 @@ public enum Op: Hashable, Sendable {
   case globalPool(GlobalPool)
   case reduce(Reduce)
   case argMax(ArgMax)
+  case cumSum(CumSum)
   // Elementwise
   case unary(Unary)
   case clip(Clip)
   case hardSigmoid(HardSigmoid)
   case leakyRelu(LeakyRelu)
+  case elu(Elu)
   case gelu(Gelu)
   case binary(Binary)
   case compare(Compare)
@@ -82,7 +84,11 @@ public enum Op: Hashable, Sendable {
   case split(Split)
   case slice(Slice)
   case gather(Gather)
+  case gatherElements(GatherElements)
+  case gatherND(GatherND)
+  case scatterND(ScatterND)
   case expand(Expand)
+  case tile(Tile)
   case pad(Pad)
   case shape(ShapeOf)
   case constantOfShape(ConstantOfShape)
@@ -111,10 +117,12 @@ public enum Op: Hashable, Sendable {
     case .globalPool(let op): op
     case .reduce(let op): op
     case .argMax(let op): op
+    case .cumSum(let op): op
     case .unary(let op): op
     case .clip(let op): op
     case .hardSigmoid(let op): op
     case .leakyRelu(let op): op
+    case .elu(let op): op
     case .gelu(let op): op
     case .binary(let op): op
     case .compare(let op): op
@@ -131,7 +139,11 @@ public enum Op: Hashable, Sendable {
     case .split(let op): op
     case .slice(let op): op
     case .gather(let op): op
+    case .gatherElements(let op): op
+    case .gatherND(let op): op
+    case .scatterND(let op): op
     case .expand(let op): op
+    case .tile(let op): op
     case .pad(let op): op
     case .shape(let op): op
     case .constantOfShape(let op): op
@@ -183,9 +195,11 @@ public enum Op: Hashable, Sendable {
     case "max_pool": .maxPool(try MaxPool(&a))
     case "average_pool": .averagePool(try AveragePool(&a))
     case "arg_max": .argMax(try ArgMax(&a))
+    case "cum_sum": .cumSum(try CumSum(&a))
     case "clip": .clip(try Clip(&a))
     case "hard_sigmoid": .hardSigmoid(try HardSigmoid(&a))
     case "leaky_relu": .leakyRelu(try LeakyRelu(&a))
+    case "elu": .elu(try Elu(&a))
     case "gelu": .gelu(try Gelu(&a))
     case "where": .where(Where())
     case "prelu": .prelu(Prelu())
@@ -200,7 +214,11 @@ public enum Op: Hashable, Sendable {
     case "split": .split(try Split(&a))
     case "slice": .slice(try Slice(&a))
     case "gather": .gather(try Gather(&a))
+    case "gather_elements": .gatherElements(try GatherElements(&a))
+    case "gather_nd": .gatherND(try GatherND(&a))
+    case "scatter_nd": .scatterND(ScatterND())
     case "expand": .expand(try Expand(&a))
+    case "tile": .tile(try Tile(&a))
     case "pad": .pad(try Pad(&a))
     case "shape": .shape(try ShapeOf(&a))
     case "constant_of_shape": .constantOfShape(try ConstantOfShape(&a))

@@ -65,6 +65,21 @@ package struct TypeRule {
     return attribute
   }
 
+  /// The type of an operand of indices.
+  func indices(_ index: Int) throws(Refusal) -> TensorType {
+    let type = try type(index)
+    try require(type.dtype == .int64 || type.dtype == .int32, "input \(index) is \(type), must be i64 or i32")
+    return type
+  }
+
+  /// The length of the index vectors along the last axis.
+  func indexLength(_ indices: TensorType, atMost limit: Int) throws(Refusal) -> Int {
+    guard let length = indices.dims.last?.value, (0...limit).contains(length) else {
+      throw refusal("the last axis of the indices \(indices) must have at most \(limit) entries")
+    }
+    return length
+  }
+
   /// `axis` counted from the front.
   func axis(_ axis: Int, rank: Int) throws(Refusal) -> Int {
     try require(axis >= -rank && axis < rank, "axis \(axis) is outside of \(-rank)..<\(rank)")

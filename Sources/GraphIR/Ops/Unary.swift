@@ -23,6 +23,7 @@ public struct Unary: OpPayload {
     case sin
     case cos
     case softplus
+    case mish
     case not
   }
 
@@ -45,7 +46,7 @@ public struct Unary: OpPayload {
     case .relu, .neg, .abs, .sign: try rule.require(x.dtype != .bool, "input is \(x), must be a number")
     case .sigmoid, .hardSwish, .silu, .tanh, .erf, .exp, .log, .sqrt, .reciprocal, .floor, .ceil, .round,
       .sin, .cos,
-      .softplus:
+      .softplus, .mish:
       try rule.require(x.dtype.isFloatingPoint, "input is \(x), must be floating point")
     }
     return try rule.result(x.dtype, x.dims)

@@ -56,9 +56,11 @@ extension GraphValidator {
     case .matMul: return weight[weight.count - 2]
     case .lstm, .gru, .batchNorm, .layerNorm, .maxPool, .averagePool, .globalPool, .reduce, .argMax, .unary,
       .clip,
-      .hardSigmoid, .leakyRelu, .gelu, .binary, .compare, .where, .prelu, .softmax, .cast, .reshape, .flatten,
+      .hardSigmoid, .leakyRelu, .elu, .gelu, .binary, .compare, .where, .prelu, .softmax, .cast, .reshape,
+      .flatten,
       .transpose, .squeeze, .unsqueeze, .concat, .split, .slice, .gather, .expand, .pad, .shape,
-      .constantOfShape, .range, .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias,
+      .constantOfShape, .gatherElements, .gatherND, .scatterND, .cumSum, .tile, .range, .resize,
+      .quantizeLinear, .dequantizeLinear, .dequantizeBias,
       .dequantizeBlocks,
       .dynamicQuantize:
       return nil

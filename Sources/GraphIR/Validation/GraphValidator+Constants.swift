@@ -3,14 +3,15 @@ internal import BinaryIO
 extension GraphValidator {
   /// Constants that hold NaN or infinity, with how many such elements, in order of the values.
   ///
-  /// They are legal in a float model; whoever quantizes refuses them (O36).
+  /// They are legal in a float model; whoever quantizes refuses them (O36). Masks, which are nothing but 0 and -infinity,
+  /// are as they should be.
   public static func nonFiniteConstants(_ graph: Graph) -> [(name: String, count: Int)] {
     var result: [(name: String, count: Int)] = []
     for id in graph.valueIDs {
       guard let tensor = graph[id].constant, tensor.dtype.isFloatingPoint else { continue }
       let count = nonFiniteCount(tensor)
-      tensor.releasePages()
-      if count > 0 { result.append((graph[id].name, count)) }
+      defer { tensor.releasePages() }
+      if count > 0, !isMask(tensor) { result.append((graph[id].name, count)) }
     }
     return result
   }
@@ -31,6 +32,10 @@ extension GraphValidator {
         throw malformed(place(value), "O33", "is bool, but holds a byte other than 0 and 1")
       }
     }
+  }
+
+  private static func isMask(_ tensor: Tensor) -> Bool {
+    tensor.floatValues()?.allSatisfy { $0 == 0 || $0 == -.infinity } ?? false
   }
 
   /// Counts by the exponent bits, which are all ones in NaN and infinity.

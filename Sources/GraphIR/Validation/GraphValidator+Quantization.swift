@@ -18,9 +18,10 @@ extension GraphValidator {
           try checkAccumulator(of: node, in: graph)
         case .lstm, .gru, .batchNorm, .layerNorm, .maxPool, .averagePool, .globalPool, .reduce, .argMax,
           .unary, .clip,
-          .hardSigmoid, .leakyRelu, .gelu, .binary, .compare, .where, .prelu, .softmax, .cast, .reshape,
+          .hardSigmoid, .leakyRelu, .elu, .gelu, .binary, .compare, .where, .prelu, .softmax, .cast, .reshape,
           .flatten, .transpose, .squeeze, .unsqueeze, .concat, .split, .slice, .gather, .expand, .pad, .shape,
-          .constantOfShape, .range, .resize, .dynamicQuantize:
+          .constantOfShape, .gatherElements, .gatherND, .scatterND, .cumSum, .tile, .range, .resize,
+          .dynamicQuantize:
           break
         }
       } catch { throw error.at(graph.label(of: id)) }

@@ -16,6 +16,17 @@ extension OperatorTable {
       let op = LeakyRelu(alpha: try node.attributes.float("alpha") ?? 0.01)
       try node.finish(.leakyRelu(op), [node.input(0)])
     },
+    OperatorEntry("Elu", 1...1) { (node) throws(Refusal) in
+      try node.finish(.elu(Elu(alpha: node.attributes.float("alpha") ?? 1)), [node.input(0)])
+    },
+    OperatorEntry("Selu", 1...1) { (node) throws(Refusal) in
+      let op = Elu(
+        alpha: try node.attributes.float("alpha") ?? 1.6732632,
+        scale: try node.attributes.float("gamma") ?? 1.050701
+      )
+      try node.finish(.elu(op), [node.input(0)])
+    },
+    OperatorEntry("Celu", 1...1, since: 12, importCelu),
     OperatorEntry("Gelu", 1...1, since: 20, importGelu),
     OperatorEntry("PRelu", 2...2) { (node) throws(Refusal) in
       try node.finish(.prelu(Prelu()), node.inputs())
@@ -31,6 +42,16 @@ extension OperatorTable {
       try node.cast(node.input(0), to: node.type(node.input(1)).dtype)
     },
   ]
+
+  /// `x < 0 ? alpha·(exp(x / alpha) - 1) : x`.
+  private static func importCelu(_ node: inout NodeImporter) throws(Refusal) {
+    let x = try node.input(0)
+    let alpha = try node.attributes.float("alpha") ?? 1
+    guard alpha != 1 else { return try node.finish(.elu(Elu()), [x]) }
+    let divisor = node.make(try Tensor.floats([alpha], []), "alpha")
+    let divided = try node.emit(.binary(Binary(.div)), [x, divisor], "divided")
+    try node.finish(.elu(Elu(scale: alpha)), [divided])
+  }
 
   private static func importGelu(_ node: inout NodeImporter) throws(Refusal) {
     let approximate = try node.attributes.string("approximate") ?? "none"

@@ -8,6 +8,25 @@ extension OperatorTable {
     OperatorEntry("Gather", 2...2) { (node) throws(Refusal) in
       try node.finish(.gather(Gather(axis: node.attributes.int("axis") ?? 0)), node.inputs())
     },
+    OperatorEntry("GatherElements", 2...2, since: 11) { (node) throws(Refusal) in
+      let op = GatherElements(axis: try node.attributes.int("axis") ?? 0)
+      try node.finish(.gatherElements(op), node.inputs())
+    },
+    OperatorEntry("GatherND", 2...2, since: 11) { (node) throws(Refusal) in
+      let op = GatherND(batchDims: try node.attributes.int("batch_dims") ?? 0)
+      try node.finish(.gatherND(op), node.inputs())
+    },
+    OperatorEntry("ScatterND", 3...3, since: 11) { (node) throws(Refusal) in
+      let reduction = try node.attributes.string("reduction") ?? "none"
+      guard reduction == "none" else {
+        throw NodeAttributes.unsupported(
+          "reduction",
+          "is \(Refusal.quoted(reduction)), only none is supported"
+        )
+      }
+      try node.finish(.scatterND(ScatterND()), node.inputs())
+    },
+    OperatorEntry("Trilu", 1...2, since: 14, importTrilu),
     OperatorEntry("Concat", 1...65_536) { (node) throws(Refusal) in
       guard let axis = try node.attributes.int("axis") else {
         throw NodeAttributes.refusal("axis", "is missing")
@@ -22,6 +41,30 @@ extension OperatorTable {
     OperatorEntry("Split", 1...2, outputs: 1...65_536, importSplit),
     OperatorEntry("Pad", 1...4, importPad),
   ]
+
+  /// A triangle of a matrix, where `column >= row + k`, or `<=` for the lower one; elsewhere 0.
+  private static func importTrilu(_ node: inout NodeImporter) throws(Refusal) {
+    let x = try node.input(0)
+    let isUpper = try node.attributes.bool("upper") ?? true
+    let diagonal = node.make(try Tensor.int64s([try node.constantInts(1, "diagonal")?.first ?? 0], []), "k")
+    let shape = try node.emit(.shape(ShapeOf()), [x], "shape")
+    let (zero, one) = (
+      node.make(try Tensor.int64s([0], []), "zero"), node.make(try Tensor.int64s([1], []), "one")
+    )
+    func positions(_ axis: Int, _ name: String) throws(Refusal) -> Operand {
+      let index = node.make(try Tensor.int64s([axis], []), "axis")
+      let extent = try node.emit(.gather(Gather()), [shape, index], name)
+      return try node.emit(.range(RangeOp()), [zero, extent, one], "\(name)_range")
+    }
+    let rows = try node.emit(.unsqueeze(Unsqueeze(axes: [1])), [positions(-2, "rows")], "column")
+    let first = try node.emit(.binary(Binary(.add)), [rows, diagonal], "diagonal")
+    let kind: Compare.Kind = isUpper ? .greaterOrEqual : .lessOrEqual
+    let isInside = try node.emit(.compare(Compare(kind)), [positions(-1, "columns"), first], "inside")
+    let nothing = ConstantOfShape(dtype: node.type(x).dtype)
+    let scalar = node.make(try Tensor.int64s([]), "scalar")
+    let outside = try node.emit(.constantOfShape(nothing), [scalar], "outside")
+    try node.finish(.where(Where()), [isInside, x, outside])
+  }
 
   /// Ranges are attributes up to opset 9, then operands.
   private static func importSlice(_ node: inout NodeImporter) throws(Refusal) {

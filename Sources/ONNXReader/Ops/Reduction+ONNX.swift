@@ -7,7 +7,16 @@ extension OperatorTable {
     entry("ReduceMean", .mean, operandSince: 18), entry("ReduceSum", .sum, operandSince: 13),
     entry("ReduceMax", .max, operandSince: 18), entry("ReduceMin", .min, operandSince: 18),
     entry("ReduceProd", .prod, operandSince: 18), entry("ReduceSumSquare", .sumSquare, operandSince: 18),
-    entry("ReduceL2", .l2, operandSince: 18),
+    entry("ReduceL2", .l2, operandSince: 18), entry("ReduceL1", .sum, of: .abs, operandSince: 18),
+    OperatorEntry("CumSum", 2...2, since: 11) { (node) throws(Refusal) in
+      guard let axis = try node.constantInts(1, "axis")?.first else { throw node.notConstant("axis") }
+      let op = CumSum(
+        axis: axis,
+        isExclusive: try node.attributes.bool("exclusive") ?? false,
+        isReverse: try node.attributes.bool("reverse") ?? false
+      )
+      try node.finish(.cumSum(op), [node.input(0)])
+    },
     OperatorEntry("ArgMax", 1...1) { (node) throws(Refusal) in
       try node.attributes.expect("select_last_index", 0)
       let op = ArgMax(
@@ -18,9 +27,16 @@ extension OperatorTable {
     },
   ]
 
-  private static func entry(_ name: String, _ kind: Reduce.Kind, operandSince: Int) -> OperatorEntry {
+  /// - Parameter function: Applied to the elements first.
+  private static func entry(
+    _ name: String,
+    _ kind: Reduce.Kind,
+    of function: Unary.Kind? = nil,
+    operandSince: Int
+  ) -> OperatorEntry {
     OperatorEntry(name, 1...2) { (node) throws(Refusal) in
-      let x = try node.input(0)
+      var x = try node.input(0)
+      if let function { x = try node.emit(.unary(Unary(function)), [x], function.rawValue) }
       let keepDims = try node.attributes.bool("keepdims") ?? true
       var axes: [Int]?
       var operand: Operand?

@@ -31,10 +31,15 @@ extension NodeExporter {
         inputs(),
         Attributes(("axis", .int(op.axis)), ("keepdims", .int(op.keepDims ? 1 : 0)))
       )
+    case .cumSum(let op): try export(op)
     case .unary(let op): try export(op)
     case .clip(let op): try finish(.clip(min: op.min, max: op.max), input(0))
     case .hardSigmoid(let op): try finish(.hardSigmoid(alpha: op.alpha, beta: op.beta), input(0))
     case .leakyRelu(let op): try finish(.leakyRelu(alpha: op.alpha), input(0))
+    case .elu(let op):
+      let alpha = ("alpha", AttributeValue.float(op.alpha))
+      guard op.scale != 1 else { return try finish("Elu", inputs(), Attributes(alpha)) }
+      try finish("Selu", inputs(), Attributes(alpha, ("gamma", .float(op.scale))))
     case .gelu(let op):
       try finish("Gelu", inputs(), Attributes(("approximate", .string(op.isTanh ? "tanh" : "none"))))
     case .binary(let op): try export(op)
@@ -54,6 +59,12 @@ extension NodeExporter {
       try finish("Split", [input(0), list(op.sizes, or: 1, "sizes")], Attributes(("axis", .int(op.axis))))
     case .slice(let op): try export(op)
     case .gather(let op): try finish("Gather", inputs(), Attributes(("axis", .int(op.axis))))
+    case .gatherElements(let op):
+      try finish("GatherElements", inputs(), Attributes(("axis", .int(op.axis))))
+    case .gatherND(let op):
+      try finish("GatherND", [input(0), indices()], Attributes(("batch_dims", .int(op.batchDims))))
+    case .scatterND: try finish("ScatterND", [input(0), indices(), input(2)])
+    case .tile(let op): try finish("Tile", [input(0), list(op.repeats, or: 1, "repeats")])
     case .expand(let op): try finish("Expand", [input(0), list(op.shape, or: 1, "shape")])
     case .pad(let op): try export(op)
     case .shape(let op): try export(op)
@@ -66,6 +77,11 @@ extension NodeExporter {
     case .dequantizeBlocks(let op): try export(op)
     case .dynamicQuantize(let op): try export(op)
     }
+  }
+
+  /// Vectors of indices, which ONNX wants as i64.
+  private func indices() -> String {
+    type(1).dtype == .int64 ? input(1) : cast(input(1), to: .int64, "indices")
   }
 
   /// A list of integers as an operand: an attribute, or what the graph computes.

@@ -26,6 +26,7 @@ extension NodeExporter {
     case .cos: opType = "Cos"
     case .softplus: opType = "Softplus"
     case .not: opType = "Not"
+    case .mish: opType = "Mish"
     }
     try finish(opType, inputs())
   }

@@ -36,6 +36,14 @@ extension NodeExporter {
     }
   }
 
+  func export(_ op: CumSum) throws(Refusal) {
+    let axis = constant(try Tensor.int64s([op.axis], []), "axis")
+    var attributes = Attributes()
+    attributes.set("exclusive", op.isExclusive, unless: false)
+    attributes.set("reverse", op.isReverse, unless: false)
+    try finish("CumSum", [input(0), axis], attributes)
+  }
+
   func export(_ op: Reduce) throws(Refusal) {
     let opType =
       switch op.kind {

@@ -54,7 +54,8 @@ private func sameValue(_ id: NodeID, _ graph: Graph) -> ValueID? {
     return neutralOperand(op.kind, node, graph).flatMap { isSame(graph[$0].type, after) ? $0 : nil }
   case .conv, .convTranspose, .gemm, .matMul, .lstm, .gru, .batchNorm, .layerNorm, .globalPool, .reduce,
     .argMax, .unary,
-    .hardSigmoid, .leakyRelu, .gelu, .compare, .where, .prelu, .softmax, .gather, .shape, .constantOfShape,
+    .hardSigmoid, .leakyRelu, .elu, .gelu, .compare, .where, .prelu, .softmax, .gather, .shape,
+    .constantOfShape, .gatherElements, .gatherND, .scatterND, .cumSum, .tile,
     .range, .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize:
     return nil
   }

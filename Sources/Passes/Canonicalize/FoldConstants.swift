@@ -63,7 +63,8 @@ private func isFoldable(_ id: NodeID, _ graph: Graph, _ budget: Int) -> Bool {
   case .transpose: return node.inputs[0].map(graph.hasSingleUse) ?? false || isSmall(node, graph)
   case .conv, .convTranspose, .gemm, .matMul, .lstm, .gru, .batchNorm, .layerNorm, .globalPool, .reduce,
     .argMax, .unary,
-    .hardSigmoid, .leakyRelu, .gelu, .compare, .where, .prelu, .softmax, .gather, .shape, .constantOfShape,
+    .hardSigmoid, .leakyRelu, .elu, .gelu, .compare, .where, .prelu, .softmax, .gather, .shape,
+    .constantOfShape, .gatherElements, .gatherND, .scatterND, .cumSum, .tile,
     .range, .resize, .clip, .binary, .expand, .pad, .maxPool, .averagePool:
     return isSmall(node, graph)
   case .concat, .split, .slice:

@@ -42,7 +42,7 @@ func activation(_ op: Op) -> Activation? {
     case .hardSwish: .hardSwish
     case .silu: .silu
     case .tanh, .erf, .exp, .log, .sqrt, .reciprocal, .neg, .abs, .floor, .ceil, .round, .sign, .sin, .cos,
-      .softplus, .not:
+      .softplus, .mish, .not:
       nil
     }
   case .clip(let clip): .clip(min: clip.min, max: clip.max)
@@ -50,9 +50,10 @@ func activation(_ op: Op) -> Activation? {
   case .leakyRelu(let op): .leakyRelu(alpha: op.alpha)
   case .conv, .convTranspose, .gemm, .matMul, .lstm, .gru, .batchNorm, .layerNorm, .maxPool, .averagePool,
     .globalPool,
-    .reduce, .argMax, .gelu, .binary, .compare, .where, .prelu, .softmax, .cast, .reshape, .flatten,
+    .reduce, .argMax, .elu, .gelu, .binary, .compare, .where, .prelu, .softmax, .cast, .reshape, .flatten,
     .transpose, .squeeze, .unsqueeze, .concat, .split, .slice, .gather, .expand, .pad, .shape,
-    .constantOfShape, .range, .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks,
+    .constantOfShape, .gatherElements, .gatherND, .scatterND, .cumSum, .tile, .range, .resize,
+    .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks,
     .dynamicQuantize:
     nil
   }

@@ -158,7 +158,7 @@ private enum Role {
     case .resize(let op) where op.mode == .nearest: self = .passing
     case .globalPool(let op): self = op.kind == .max ? .passing : .mapping
     case .averagePool: self = .mapping
-    case .unary, .clip, .hardSigmoid, .leakyRelu, .gelu:
+    case .unary, .clip, .hardSigmoid, .leakyRelu, .elu, .gelu:
       guard Role.isPointwise(node.op) else { return nil }
       self = .mapping
     case .binary(let op):
@@ -169,7 +169,8 @@ private enum Role {
       self = .joining
     case .conv, .convTranspose, .gemm, .matMul, .lstm, .gru, .batchNorm, .layerNorm, .reduce, .argMax,
       .compare, .where,
-      .prelu, .softmax, .cast, .gather, .expand, .pad, .shape, .constantOfShape, .range, .resize,
+      .prelu, .softmax, .cast, .gather, .expand, .pad, .shape, .constantOfShape, .gatherElements, .gatherND,
+      .scatterND, .cumSum, .tile, .range, .resize,
       .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize:
       return nil
     }
@@ -196,17 +197,18 @@ private enum Role {
   /// Whether an operator is a function of single elements that a table of 256 entries serves well.
   static func isPointwise(_ op: Op) -> Bool {
     switch op {
-    case .clip, .hardSigmoid, .leakyRelu, .gelu: true
+    case .clip, .hardSigmoid, .leakyRelu, .elu, .gelu: true
     case .unary(let op):
       switch op.kind {
-      case .relu, .sigmoid, .hardSwish, .silu, .tanh, .neg, .abs: true
+      case .relu, .sigmoid, .hardSwish, .silu, .mish, .tanh, .neg, .abs: true
       case .erf, .exp, .log, .sqrt, .reciprocal, .floor, .ceil, .round, .sign, .sin, .cos, .softplus, .not:
         false
       }
     case .conv, .convTranspose, .gemm, .matMul, .lstm, .gru, .batchNorm, .layerNorm, .maxPool, .averagePool,
       .globalPool,
       .reduce, .argMax, .binary, .compare, .where, .prelu, .softmax, .cast, .reshape, .flatten, .transpose,
-      .squeeze, .unsqueeze, .concat, .split, .slice, .gather, .expand, .pad, .shape, .constantOfShape, .range,
+      .squeeze, .unsqueeze, .concat, .split, .slice, .gather, .expand, .pad, .shape, .constantOfShape,
+      .gatherElements, .gatherND, .scatterND, .cumSum, .tile, .range,
       .resize, .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize:
       false
     }

@@ -140,7 +140,8 @@ extension GraphAnalysis {
     case .quantizeLinear, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks, .dynamicQuantize, .cast,
       .shape, .gather,
       .range,
-      .constantOfShape, .reshape, .flatten, .transpose, .squeeze, .unsqueeze, .split, .slice, .expand:
+      .constantOfShape, .gatherElements, .gatherND, .scatterND, .cumSum, .tile, .reshape, .flatten,
+      .transpose, .squeeze, .unsqueeze, .split, .slice, .expand:
       return .other
     default:
       let hasQuantizedInputs = variableInputs(node).allSatisfy { isDequantized($0) }

@@ -67,6 +67,20 @@ package enum ExactMath {
     return k * ln2Low + 2 * s * atanhSeries(s * s) + k * ln2High
   }
 
+  /// `exp(x) - 1`.
+  package static func expm1(_ x: Double) -> Double {
+    guard x.magnitude < 0x1p-5 else { return exp(x) - 1 }
+    var p = 1.0
+    for n in stride(from: 8.0, through: 2.0, by: -1.0) { p = 1 + x / n * p }
+    return x * p
+  }
+
+  package static func elu(_ x: Double, _ alpha: Double, _ scale: Double) -> Double {
+    scale * (x < 0 ? alpha * expm1(x) : x)
+  }
+
+  package static func mish(_ x: Double) -> Double { x * tanh(softplus(x)) }
+
   package static func softplus(_ x: Double) -> Double { (x > 0 ? x : 0) + log1p(exp(-x.magnitude)) }
 
   package static func erf(_ x: Double) -> Double {

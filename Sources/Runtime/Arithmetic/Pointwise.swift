@@ -7,6 +7,7 @@ package enum Pointwise: Hashable, Sendable {
   case identity
   case activation(Activation)
   case unary(Unary.Kind)
+  case elu(alpha: Float, scale: Float)
   case gelu(isTanh: Bool)
   /// `x op constant`
   case left(Binary.Kind, Float)
@@ -18,6 +19,7 @@ package enum Pointwise: Hashable, Sendable {
     case .identity: x
     case .activation(let activation): Pointwise.apply(activation, x)
     case .unary(let kind): Pointwise.apply(kind, x)
+    case .elu(let alpha, let scale): Float(ExactMath.elu(Double(x), Double(alpha), Double(scale)))
     case .gelu(let isTanh): Float(isTanh ? ExactMath.geluTanh(Double(x)) : ExactMath.gelu(Double(x)))
     case .left(let kind, let constant): Pointwise.apply(kind, x, constant)
     case .right(let constant, let kind): Pointwise.apply(kind, constant, x)
@@ -27,7 +29,7 @@ package enum Pointwise: Hashable, Sendable {
   /// Whether section 8 fixes the result to the bit.
   package var isExact: Bool {
     switch self {
-    case .identity, .activation, .gelu: true
+    case .identity, .activation, .elu, .gelu: true
     case .unary(let kind): kind != .sin && kind != .cos && kind != .not
     case .left(let kind, _), .right(_, let kind): kind != .pow && kind != .mod
     }
@@ -77,6 +79,7 @@ package enum Pointwise: Hashable, Sendable {
     case .sin: LibraryMath.sin(x)
     case .cos: LibraryMath.cos(x)
     case .softplus: Float(ExactMath.softplus(Double(x)))
+    case .mish: Float(ExactMath.mish(Double(x)))
     case .not: x == 0 ? 1 : 0
     }
   }

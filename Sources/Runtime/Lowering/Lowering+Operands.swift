@@ -171,6 +171,7 @@ extension Lowering {
     case .clip(let op): function = .activation(.clip(min: op.min, max: op.max))
     case .hardSigmoid(let op): function = .activation(.hardSigmoid(alpha: op.alpha, beta: op.beta))
     case .leakyRelu(let op): function = .activation(.leakyRelu(alpha: op.alpha))
+    case .elu(let op): function = .elu(alpha: op.alpha, scale: op.scale)
     case .gelu(let op): function = .gelu(isTanh: op.isTanh)
     case .binary(let op):
       guard let match = scalarBinary(op, node, operand) else { return nil }
@@ -199,7 +200,7 @@ extension Lowering {
       switch function {
       case .unary(.relu): next = .relu
       case .activation(let activation): next = activation
-      case .identity, .unary, .gelu, .left, .right: return nil
+      case .identity, .unary, .elu, .gelu, .left, .right: return nil
       }
       guard let merged = merge(result, next) else { return nil }
       result = merged
@@ -238,7 +239,7 @@ extension Lowering {
     case .unary(.hardSwish): return .hardSwish
     case .unary(.silu): return .silu
     case .activation(let activation): return activation
-    case .identity, .unary, .gelu, .left, .right: return nil
+    case .identity, .unary, .elu, .gelu, .left, .right: return nil
     }
   }
 

@@ -58,7 +58,7 @@ package struct Lowering {
       case .lstm(let op): return try recurrence(id, .lstm(op)).map { .success($0) }
       case .gru(let op): return try recurrence(id, .gru(op)).map { .success($0) }
       case .binary(let op): return .success(try binary(id, op))
-      case .unary, .clip, .hardSigmoid, .leakyRelu, .gelu: return .success(try table(id))
+      case .unary, .clip, .hardSigmoid, .leakyRelu, .elu, .gelu: return .success(try table(id))
       case .concat(let op): return .success(try concat(id, op))
       case .maxPool(let op): return .success(try maxPool(id, op))
       case .averagePool(let op): return .success(try averagePool(id, op))
@@ -70,7 +70,8 @@ package struct Lowering {
       case .quantizeLinear: return try requantize(id).map { .success($0) }
       case .batchNorm, .layerNorm, .argMax, .compare, .where, .prelu, .softmax, .cast:
         return .failure(Miss("\(graph[id].op.name) has no integer form"))
-      case .shape, .constantOfShape, .range, .dequantizeLinear, .dequantizeBias, .dequantizeBlocks,
+      case .shape, .constantOfShape, .range, .gatherElements, .gatherND, .scatterND, .cumSum, .tile,
+        .dequantizeLinear, .dequantizeBias, .dequantizeBlocks,
         .dynamicQuantize:
         return nil
       }

@@ -99,7 +99,7 @@ struct SampleIndependence {
     switch many[node].op {
     case .conv, .convTranspose, .batchNorm, .maxPool, .averagePool, .globalPool, .flatten, .squeeze,
       .unsqueeze,
-      .resize, .quantizeLinear, .unary, .clip, .hardSigmoid, .leakyRelu, .gelu, .cast:
+      .resize, .quantizeLinear, .unary, .clip, .hardSigmoid, .leakyRelu, .elu, .gelu, .cast:
       return onlyFirst
     case .dequantizeLinear: return operands.first == .perSample && !operands.contains(.sizes)
     case .gemm(let op): return onlyFirst && !op.transA
@@ -107,6 +107,7 @@ struct SampleIndependence {
     case .layerNorm(let op): return onlyFirst && isInner(op.axis, node)
     case .softmax(let op): return onlyFirst && isInner(op.axis, node)
     case .argMax(let op): return onlyFirst && isInner(op.axis, node)
+    case .cumSum(let op): return onlyFirst && isInner(op.axis, node)
     case .split(let op): return onlyFirst && isInner(op.axis, node)
     case .concat(let op): return !operands.contains(.sizes) && isInner(op.axis, node)
     case .reduce(let op):
@@ -122,6 +123,7 @@ struct SampleIndependence {
     case .dynamicQuantize(let op): return onlyFirst && op.perRow
     // The first axis of a recurrence is time.
     case .lstm, .gru: return false
+    case .gatherElements, .gatherND, .scatterND, .tile: return false
     case .expand, .shape, .constantOfShape, .range, .dequantizeBias, .dequantizeBlocks: return false
     }
   }

@@ -23,9 +23,6 @@ final class ConstantValues {
   /// The step that computes a constant; nil for a constant of the graph.
   func step(of id: ValueID) -> Step? { producers[id].map { program.steps[$0] } }
 
-  /// The value if it has been computed and kept.
-  func known(_ id: ValueID) -> Tensor? { kept[id] }
-
   /// The value, which is constant.
   ///
   /// - Throws: A refusal when the step that computes it breaks a rule.

@@ -12,6 +12,15 @@ struct LazyView {
   /// Element of the source that comes first.
   var offset = 0
 
+  /// The same elements with axes in the order that a layout has in memory.
+  func ordered(as layout: Layout) -> LazyView {
+    guard layout == .channelsLast else { return self }
+    var result = self
+    result.extents = [extents[0]] + extents.dropFirst(2) + [extents[1]]
+    result.strides = [strides[0]] + strides.dropFirst(2) + [strides[1]]
+    return result
+  }
+
   /// The same elements in the same order under another shape; nil where no strides can say that.
   func reshaped(to shape: [Int]) -> LazyView? {
     guard !shape.contains(0), !extents.contains(0) else { return nil }

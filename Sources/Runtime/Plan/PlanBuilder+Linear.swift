@@ -7,11 +7,14 @@ extension PlanBuilder {
 
   mutating func addIntegerConv(_ kind: IntegerConv, _ step: Step) throws(Refusal) -> Bool {
     guard let x = step.inputs[0], let y = step.outputs.first,
-      let shape = LinearShape(kind.geometry, x: self.shape(x), y: self.shape(y))
+      let plane = PlaneConv(kind.geometry, x: self.shape(x), y: self.shape(y))
     else { return false }
     let output = kind.tail.output(bias: kind.bias, inputZeroPoint: kind.inputZeroPoint)
-    let kernel = try convKernel(shape, y, output) { () throws(Refusal) in (kind.weights, .int8) }
-    try addLinear(kernel, name: "int8 \(shape.summary)", x, y, .channelsLast)
+    let kernel = try convKernel(plane.shape, y, output) { () throws(Refusal) in
+      (try plane.arranged(kind.weights), .int8)
+    }
+    let source = try stacked(x, plane) { _ in kind.inputZeroPoint }
+    try addLinear(kernel, name: "int8 \(plane.summary)", source, y, .channelsLast)
     return true
   }
 
@@ -22,16 +25,22 @@ extension PlanBuilder {
     let kernel = try matrixKernel(shape, y, isTransposed: kind.isTransposed, output) { () throws(Refusal) in
       (kind.weights, .int8)
     }
-    try addLinear(kernel, name: "int8 gemm", x, y, .plain)
+    try addLinear(kernel, name: "int8 gemm", read(x, .plain), y, .plain)
     return true
   }
 
   mutating func addDynamicConv(_ kind: DynamicConv, _ step: Step) throws(Refusal) -> Bool {
     guard let x = step.inputs[0], let y = step.outputs.first,
-      let shape = LinearShape(kind.geometry, x: self.shape(x), y: self.shape(y))
+      let plane = PlaneConv(kind.geometry, x: self.shape(x), y: self.shape(y))
     else { return false }
-    let kernel = try convKernel(shape, y, kind.tail.output) { () throws(Refusal) in (kind.weights, .int8) }
-    try addDynamic(kernel, name: "int8 dynamic \(shape.summary)", step, x, y, .channelsLast)
+    let kernel = try convKernel(plane.shape, y, kind.tail.output) { () throws(Refusal) in
+      (try plane.arranged(kind.weights), .int8)
+    }
+    let zeroPoint = try read(parameters(step).zeroPoint, .plain)
+    let source = try stacked(x, plane, reading: [zeroPoint]) { run in
+      run[zeroPoint].read(1, as: UInt8.self)[0]
+    }
+    try addDynamic(kernel, name: "int8 dynamic \(plane.summary)", step, source, y, .channelsLast)
     return true
   }
 
@@ -46,7 +55,7 @@ extension PlanBuilder {
       try addDynamicRows(kernel, step, x, y)
       return true
     }
-    try addDynamic(kernel, name: "int8 dynamic gemm", step, x, y, .plain)
+    try addDynamic(kernel, name: "int8 dynamic gemm", step, read(x, .plain), y, .plain)
     return true
   }
 
@@ -63,18 +72,25 @@ extension PlanBuilder {
       dilations: op.dilations,
       group: op.group
     )
-    guard let shape = LinearShape(geometry, x: self.shape(x), y: self.shape(y)) else { return false }
-    var bias: [Float]?
-    if step.inputs.count > 2, let b = step.inputs[2] {
-      guard constants.isConstant(b) else { return false }
-      bias = try constants.tensor(b).floatValues()
+    guard let plane = PlaneConv(geometry, x: self.shape(x), y: self.shape(y)),
+      let bias = try constantBias(step)
+    else { return false }
+    let output = LinearOutput.float(bias: bias.values, PointwiseFunction(op.activation))
+    let kernel = try convKernel(plane.shape, y, output) { () throws(Refusal) in
+      let (weights, element) = try floatWeights(w)
+      return (try plane.arranged(weights), element)
     }
-    let output = LinearOutput.float(bias: bias, PointwiseFunction(op.activation))
-    let kernel = try convKernel(shape, y, output) { () throws(Refusal) in try floatWeights(w) }
-    let tile = shape.fastestTile
+    let tile = plane.shape.fastestTile
     let algorithm = tile > 0 ? " by \(tile)x\(tile) tiles" : ""
-    try addLinear(kernel, name: "f32 \(shape.summary)\(algorithm)", x, y, .channelsLast)
+    try addLinear(kernel, name: "f32 \(plane.summary)\(algorithm)", stacked(x, plane), y, .channelsLast)
     return true
+  }
+
+  /// The bias of a convolution, with nil for none; nil where it is computed.
+  func constantBias(_ step: Step) throws(Refusal) -> (values: [Float]?, Void)? {
+    guard step.inputs.count > 2, let b = step.inputs[2] else { return (nil, ()) }
+    guard constants.isConstant(b) else { return nil }
+    return (try constants.tensor(b).floatValues(), ())
   }
 
   mutating func addFloatGemm(_ op: Gemm, _ step: Step) throws(Refusal) -> Bool {
@@ -115,7 +131,7 @@ extension PlanBuilder {
     let kernel = try matrixKernel(shape, y, isTransposed: isTransposed, factor: factor, output) {
       () throws(Refusal) in try floatWeights(w)
     }
-    try addLinear(kernel, name: "f32 gemm", x, y, .plain)
+    try addLinear(kernel, name: "f32 gemm", read(x, .plain), y, .plain)
   }
 
   /// An inference-time normalisation, as a depthwise convolution of one tap.
@@ -143,7 +159,7 @@ extension PlanBuilder {
     let kernel = try convKernel(shape, y, .float(bias: bias, .identity)) { () throws(Refusal) in
       (try Tensor.floats(scales, [channels, 1, 1]), .float32)
     }
-    try addLinear(kernel, name: "f32 batch norm", x, y, .channelsLast)
+    try addLinear(kernel, name: "f32 batch norm", read(x, .channelsLast), y, .channelsLast)
     return true
   }
 
@@ -177,7 +193,7 @@ extension PlanBuilder {
     return LinearShape(rows: shape.dropLast().reduce(1, *), depth: shape.last ?? 1, columns: columns)
   }
 
-  private func convKernel(
+  func convKernel(
     _ shape: LinearShape,
     _ y: ValueID,
     _ output: LinearOutput,
@@ -263,12 +279,14 @@ extension PlanBuilder {
   private mutating func addLinear(
     _ kernel: LinearKernel,
     name: String,
-    _ x: ValueID,
+    _ source: SlotID,
     _ y: ValueID,
     _ layout: Layout
   ) throws(Refusal) {
-    let source = try read(x, layout)
-    let target = write(y, layout)
+    addLinear(kernel, name: name, source, write(y, layout))
+  }
+
+  mutating func addLinear(_ kernel: LinearKernel, name: String, _ source: SlotID, _ target: SlotID) {
     parameterBytes += kernel.residentBytes
     add(name, reads: [source], writes: [target], scratch: kernel.scratchBytes) { (run) throws(Refusal) in
       kernel.run(run[source], run[target], in: run.context)
@@ -315,12 +333,11 @@ extension PlanBuilder {
     _ kernel: LinearKernel,
     name: String,
     _ step: Step,
-    _ x: ValueID,
+    _ source: SlotID,
     _ y: ValueID,
     _ layout: Layout
   ) throws(Refusal) {
     let (scaleID, zeroPointID) = try parameters(step)
-    let source = try read(x, layout)
     let scale = try read(scaleID, .plain)
     let zeroPoint = try read(zeroPointID, .plain)
     let target = write(y, layout)

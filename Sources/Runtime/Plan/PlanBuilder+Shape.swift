@@ -61,8 +61,19 @@ extension PlanBuilder {
 
   mutating func addPassThrough(_ kind: PassThrough, _ step: Step) throws(Refusal) -> Bool {
     switch kind.op {
-    case .reshape, .flatten, .squeeze, .unsqueeze: try addRelabel(kind.tables.first ?? nil, step)
-    default: false
+    case .reshape, .flatten, .squeeze, .unsqueeze: return try addRelabel(kind.tables.first ?? nil, step)
+    default: break
+    }
+    guard kind.tables.allSatisfy({ $0 == nil }) else { return false }
+    switch kind.op {
+    case .transpose(let op): return try addTranspose(op, step)
+    case .split(let op): return try addSplit(op, step)
+    case .slice(let op): return try addSlice(op, step)
+    case .gather(let op): return try addGather(op, step)
+    case .expand: return try addExpand(step)
+    case .pad(let op): return try addPad(op, byte: kind.padByte, step)
+    case .resize(let op): return try addResize(op, step)
+    default: return false
     }
   }
 
@@ -70,6 +81,7 @@ extension PlanBuilder {
   mutating func addFloat(_ op: Op, _ step: Step) throws(Refusal) -> Bool {
     switch op {
     case .conv(let op): return try addFloatConv(op, step)
+    case .convTranspose(let op): return try addFloatConvTranspose(op, step)
     case .gemm(let op): return try addFloatGemm(op, step)
     case .matMul: return try addMatMul(step)
     case .lstm(let op): return try addRecurrence(.lstm(op), step)
@@ -85,6 +97,7 @@ extension PlanBuilder {
     case .clip(let op): return try addActivation(.clip(min: op.min, max: op.max), step)
     case .hardSigmoid(let op): return try addActivation(.hardSigmoid(alpha: op.alpha, beta: op.beta), step)
     case .leakyRelu(let op): return try addActivation(.leakyRelu(alpha: op.alpha), step)
+    case .elu(let op): return try addActivation(.elu(alpha: op.alpha, scale: op.scale), step)
     case .binary(let op): return try addFloatBinary(op, step)
     case .softmax(let op): return try addSoftmax(op, step)
     case .gelu(let op): return try addActivation(.gelu(isTanh: op.isTanh), step)
@@ -93,14 +106,17 @@ extension PlanBuilder {
     case .slice(let op): return try addSlice(op, step)
     case .gather(let op): return try addGather(op, step)
     case .expand: return try addExpand(step)
+    case .pad(let op): return try addPad(op, step)
+    case .resize(let op): return try addResize(op, step)
     case .concat(let op):
       guard let y = step.outputs.first else { return false }
       let axis = op.axis < 0 ? op.axis + shape(y).count : op.axis
       return try addConcat(axis: axis, tables: [], step)
     case .reshape, .flatten, .squeeze, .unsqueeze: return try addRelabel(nil, step)
-    case .convTranspose, .layerNorm, .argMax, .compare, .where, .prelu, .cast, .pad, .shape, .constantOfShape,
+    case .layerNorm, .argMax, .compare, .where, .prelu, .cast, .shape, .constantOfShape,
+      .gatherElements, .gatherND, .scatterND, .cumSum, .tile,
       .range,
-      .resize, .quantizeLinear, .dequantizeLinear,
+      .quantizeLinear, .dequantizeLinear,
       .dequantizeBias, .dequantizeBlocks, .dynamicQuantize:
       return false
     }
@@ -115,6 +131,7 @@ extension PointwiseFunction {
     case .sigmoid: self = .sigmoid
     case .hardSwish: self = .hardSwish
     case .silu: self = .silu
+    case .mish: self = .mish
     case .tanh: self = .tanh
     case .erf: self = .erf
     case .exp, .log, .sqrt, .reciprocal, .neg, .abs, .floor, .ceil, .round, .sign, .sin, .cos,

@@ -98,7 +98,7 @@ struct PlanBuilder {
     case .dequantize(let stub): try addDequantize(stub, step)
     case .dynamicQuantize(let perRow): try perRow ? false : addDynamicQuantize(step)
     case .float(let op): try addFloat(op, step)
-    case .integerConvTranspose: false
+    case .integerConvTranspose(let kind): try addIntegerConvTranspose(kind, step)
     }
   }
 
@@ -142,9 +142,9 @@ struct PlanBuilder {
     if let slot = table[id]?[layout] { return slot }
     if constants.isConstant(id) { return try constantSlot(id, layout) }
     if table[id] == nil, let view = views[id] {
-      let target = write(id, .plain)
-      try addCopy(of: view, target)
-      guard layout != .plain else { return target }
+      let target = write(id, layout)
+      try addCopy(of: view.ordered(as: layout), target)
+      return target
     }
     let other: Layout = layout == .plain ? .channelsLast : .plain
     guard let source = table[id]?[other] else {
@@ -162,6 +162,12 @@ struct PlanBuilder {
     slots.append(Slot(value: id, dtype: dtype(id), shape: shape(id), layout: layout))
     table[id, default: [:]][layout] = slot
     return slot
+  }
+
+  /// A slot for what one operation leaves to the next.
+  mutating func between(_ dtype: DType, _ shape: [Int]) -> SlotID {
+    slots.append(Slot(value: nil, dtype: dtype, shape: shape, layout: .plain))
+    return SlotID(index: slots.count - 1)
   }
 
   private mutating func constantSlot(_ id: ValueID, _ layout: Layout) throws(Refusal) -> SlotID {

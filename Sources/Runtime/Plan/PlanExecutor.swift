@@ -14,7 +14,7 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
   private let ranges: [Int: Range<Int>]
   private let inputs: [SlotID]
   private let outputs: [Output]
-  private let constants: [ValueID: Tensor]
+  private let constants: ConstantValues
   private let views: [ValueID: LazyView]
   /// Bytes of the arena that holds all activations.
   package let arenaBytes: Int
@@ -72,11 +72,7 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
       )
     }
     self.outputs = outputs
-    var constants: [ValueID: Tensor] = [:]
-    for step in program.steps where step.isConstant {
-      for id in step.outputs { constants[id] = builder.constants.known(id) }
-    }
-    self.constants = constants
+    constants = builder.constants
 
     let layout = ArenaLayout(slots, operations, inputs: inputs, outputs: outputs.compactMap(\.place))
     arenaBytes = layout.size
@@ -154,7 +150,7 @@ package final class PlanExecutor: Executor, @unchecked Sendable {
 
   /// Hands out the value that a step has just written.
   private func show(_ id: ValueID, _ step: Int, _ observe: ValueObserver) throws(Refusal) {
-    if let tensor = constants[id] { return try observe(id, tensor) }
+    if constants.isConstant(id) { return try observe(id, constants.tensor(id)) }
     let written = operations[ranges[step] ?? 0..<0].flatMap(\.writes).first { slots[$0.index].value == id }
     guard let written else {
       guard let view = views[id] else { return }

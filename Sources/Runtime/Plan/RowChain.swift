@@ -116,6 +116,7 @@ struct RowChain {
     case .float(.clip(let op)): .clip(min: op.min, max: op.max)
     case .float(.hardSigmoid(let op)): .hardSigmoid(alpha: op.alpha, beta: op.beta)
     case .float(.leakyRelu(let op)): .leakyRelu(alpha: op.alpha)
+    case .float(.elu(let op)): .elu(alpha: op.alpha, scale: op.scale)
     case .float(.gelu(let op)): .gelu(isTanh: op.isTanh)
     default: nil
     }

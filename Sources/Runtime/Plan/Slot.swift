@@ -15,7 +15,8 @@ struct SlotID: Hashable {
 
 /// A place for a value in one layout; a value may have one slot per layout.
 struct Slot {
-  let value: ValueID
+  /// nil for what one operation leaves to the next.
+  let value: ValueID?
   let dtype: DType
   /// Extents in the order of the graph's axes.
   let shape: [Int]

@@ -94,19 +94,18 @@ extension Pad {
   func evaluate(_ x: Tensor, shape: [Int], filler: Tensor) throws(Refusal) -> Tensor {
     let strides = Mover.strides(x.shape)
     let offsets = x.shape.indices.map { axis in
-      (0..<shape[axis]).map { position -> Int in
-        let coordinate = source(position - pads[axis], extent: x.shape[axis])
-        return coordinate == Mover.filled ? Mover.filled : coordinate * strides[axis]
+      (0..<shape[axis]).map { position in
+        source(position - pads[axis], extent: x.shape[axis]).map { $0 * strides[axis] } ?? Mover.filled
       }
     }
     return try Mover.pick(x, shape: shape, offsets: offsets, filler: filler)
   }
 
-  /// The coordinate inside the input that a position before or behind it takes.
-  private func source(_ coordinate: Int, extent: Int) -> Int {
+  /// The coordinate inside the input that a position before or behind it takes; nil for the constant.
+  func source(_ coordinate: Int, extent: Int) -> Int? {
     guard coordinate < 0 || coordinate >= extent else { return coordinate }
     switch mode {
-    case .constant: return Mover.filled
+    case .constant: return nil
     case .edge: return Swift.min(Swift.max(coordinate, 0), extent - 1)
     case .reflect:
       let mirrored = coordinate < 0 ? -coordinate : 2 * (extent - 1) - coordinate

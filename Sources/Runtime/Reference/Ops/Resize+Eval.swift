@@ -16,9 +16,8 @@ extension Resize {
       var offsets: [[Int]] = []
       let strides = Mover.strides(x.shape)
       for axis in shape.indices {
-        let highest = x.shape[axis] - 1
-        let indices = try coordinates[axis].map { (c) throws(Refusal) in try rounded(c) }
-        offsets.append(indices.map { Swift.min(Swift.max($0, 0), highest) * strides[axis] })
+        let indices = try nearestIndices(axis, x.shape[axis], shape[axis])
+        offsets.append(indices.map { $0 * strides[axis] })
       }
       return try Mover.pick(x, shape: shape, offsets: offsets)
     case .linear: return try interpolated(e.real(0), coordinates, shape).narrowed(to: e.dtype)
@@ -30,8 +29,15 @@ extension Resize {
     }
   }
 
+  /// The position of the input that every output position of an axis takes by nearest neighbour.
+  func nearestIndices(_ axis: Int, _ input: Int, _ output: Int) throws(Refusal) -> [Int] {
+    try axisCoordinates(axis, input, output).map { (coordinate) throws(Refusal) in
+      Swift.min(Swift.max(try rounded(coordinate), 0), input - 1)
+    }
+  }
+
   /// The input coordinate of every output position of an axis.
-  private func axisCoordinates(_ axis: Int, _ input: Int, _ output: Int) throws(Refusal) -> [Double] {
+  func axisCoordinates(_ axis: Int, _ input: Int, _ output: Int) throws(Refusal) -> [Double] {
     let scale = scales.map { Double($0[axis]) } ?? Double(output) / Double(input)
     let positions = (0..<output).map(Double.init)
     switch coordinates {

@@ -20,7 +20,7 @@ extension Unary {
     case .sign: x.signum()
     case .sigmoid, .hardSwish, .silu, .tanh, .erf, .exp, .log, .sqrt, .reciprocal, .floor, .ceil, .round,
       .sin, .cos,
-      .softplus:
+      .softplus, .mish:
       x
     }
   }
@@ -47,6 +47,12 @@ extension HardSigmoid {
 extension LeakyRelu {
   func evaluate(_ e: Evaluation) throws(Refusal) -> Tensor {
     try e.pointwise(.activation(.leakyRelu(alpha: alpha)))
+  }
+}
+
+extension Elu {
+  func evaluate(_ e: Evaluation) throws(Refusal) -> Tensor {
+    try e.pointwise(.elu(alpha: alpha, scale: scale))
   }
 }
 
