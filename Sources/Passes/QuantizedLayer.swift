@@ -26,7 +26,8 @@ package struct QuantizedLayer: Sendable {
   /// The layer of a node; nil where the node is none, shares its weight, is a transposed convolution, or its data are quantized
   /// while the network runs.
   package init?(_ graph: Graph, _ id: NodeID) {
-    guard let linear = LinearNode(graph, id), let (_, node) = graph.producer(of: linear.weight), case .dequantizeLinear(let op) = node.op,
+    guard let linear = LinearNode(graph, id),
+      let (_, node) = graph.producer(of: linear.weight), case .dequantizeLinear(let op) = node.op,
       node.inputs.count == 2 || node.inputs[2] == nil, let weight = node.inputs[0],
       let scale = node.inputs[1],
       graph.constant(weight)?.dtype == .int8, graph.hasSingleUse(weight), graph.hasSingleUse(linear.weight),

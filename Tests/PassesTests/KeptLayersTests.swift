@@ -1,6 +1,7 @@
 import BinaryIO
 import GraphIR
 import Quantization
+import Runtime
 import Testing
 
 @testable import Passes
@@ -126,9 +127,9 @@ struct KeptLayersTests {
     let text = """
       graph @net {
         input %x: f32[1, 1, 4, 4]
-        const %w: f32[1, 1, 1, 1] = [5]
-        const %v: f32[1, 1, 1, 1] = [3]
-        const %u: f32[1, 1, 1, 1] = [2]
+        const %w: f32[1, 1, 1, 1] = [127]
+        const %v: f32[1, 1, 1, 1] = [127]
+        const %u: f32[1, 1, 1, 1] = [127]
         %a: f32[1, 1, 4, 4] = conv(%x, %w) \(conv)
         %b: f32[1, 1, 4, 4] = conv(%a, %v) \(conv)
         %c: f32[1, 1, 4, 4] = conv(%a, %u) \(conv)
@@ -142,6 +143,16 @@ struct KeptLayersTests {
       #expect(outcome.body.contains(#/%a.float: .* = conv\(%x.dq, %w.dq\)/#))
       #expect(outcome.body.contains(#/= conv\(%a.float, %v/#))
       #expect(outcome.body.contains(#/= conv\(%a, %u.dq\)/#))
+      // Whole numbers throughout, so that the float product is exact, and beyond the range of the 8 bits.
+      let input = try Tensor.floats((0..<16).map { Float($0 * 3) }, [1, 1, 4, 4])
+      func outputs(_ executor: ExecutorKind) throws -> [String: Tensor] {
+        try Session(outcome.graph, options: SessionOptions(executor: executor)).run(["x": input])
+      }
+      let (planned, expected) = (try outputs(.plan), try outputs(.reference))
+      for name in ["a", "b", "c"] {
+        #expect(planned[name]?.elements(as: Float.self) == expected[name]?.elements(as: Float.self))
+      }
+      #expect(planned["b"]?.elements(as: Float.self) == (0..<16).map { Float($0 * 3 * 127 * 127) })
     }
   }
 

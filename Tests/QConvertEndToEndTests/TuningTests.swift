@@ -76,8 +76,8 @@ import Testing
       let layers = try #require(report["layers"] as? [[String: Any]])
       #expect(layers.count == 20)
       let keys = [
-        "rank", "name", "node", "op", "weight", "weights", "sqnr_db", "activations_sqnr_db", "weights_sqnr_db", "kl",
-        "top1_agreement",
+        "rank", "name", "node", "op", "weight", "weights", "sqnr_db", "activations_sqnr_db",
+        "weights_sqnr_db", "kl", "top1_agreement",
       ]
       #expect(layers.allSatisfy { Set($0.keys) == Set(keys) })
       let first = try #require(layers.first?["name"] as? String)

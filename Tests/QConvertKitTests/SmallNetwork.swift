@@ -42,8 +42,8 @@ struct SmallNetwork {
       if layer == 0 { weights = Array(weights.prefix(8 * 4 * 9)) }
       // One layer's first channel is large and not used by the next: with one scale for the tensor it spoils the others, and it
       // does nothing else. Where only weights are to be spoilt, ReLU always cuts it off.
-      let large = flaw == .weights ? 1 : 0
-      if layer == large { for index in 0..<(weights.count / 8) { weights[index] *= flaw == .weights ? 30 : 100 } }
+      let (large, factor): (Int, Float) = flaw == .weights ? (1, 30) : (0, 100)
+      if layer == large { for index in 0..<(weights.count / 8) { weights[index] *= factor } }
       if layer == large + 1 { for index in weights.indices where index / 9 % 8 == 0 { weights[index] = 0 } }
       let weight = graph.addConstant("w\(layer)", try Tensor.floats(weights, [8, layer == 0 ? 4 : 8, 3, 3]))
       var biases = (0..<8).map { _ in random.float(-0.2...0.2) }

@@ -15,10 +15,9 @@ extension Pass {
   ///                                    output %2
   ///
   /// A value gets one quantizer however many users it has. Where it comes from an integer operator, float users read the
-  /// dequantized value too, so that the operator needs to make only one; otherwise, and in nodes that are kept in float, they
-  /// read the float one. Pooling by
-  /// maximum, reshaping and joining keep the range. Outputs of the graph are float: the last layer's accumulators are widened
-  /// without rounding to 8 bits.
+  /// dequantized value too, so that the operator needs to make only one; otherwise they keep the float one, as nodes that are
+  /// kept in float always do. Pooling by maximum, reshaping and joining keep the range. Outputs of the graph are float: the last
+  /// layer's accumulators are widened without rounding to 8 bits.
   ///
   /// Not applied (with a remark): to linear operators with computed weights, alpha or beta, more products than an accumulator
   /// holds, and to grouped transposed convolutions; to nodes that are kept in float. A value without a calibrated range is refused.

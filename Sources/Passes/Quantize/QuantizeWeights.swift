@@ -41,8 +41,11 @@ private func quantize(
 ) throws(Refusal) -> Bool {
   let name = graph[weight].name
   let place = "constant \(Refusal.quoted(name))"
-  let users = linearUsers(of: weight, graph).flatMap { $0.allSatisfy { context.storesBytes($0.id) } ? $0 : nil }
-  guard let users, let first = users.first, let tensor = first.constantWeight(graph) else {
+  guard let users = linearUsers(of: weight, graph),
+    users.allSatisfy({ context.storesBytes($0.id) }),
+    let first = users.first,
+    let tensor = first.constantWeight(graph)
+  else {
     context.remark(
       .missed,
       at: place,

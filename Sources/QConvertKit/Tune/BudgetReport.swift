@@ -32,8 +32,8 @@ public struct BudgetReport: Codable, Hashable, Sendable {
 
     /// The point in one line.
     public var text: String {
-      "\(floatLayers) layers in float, \(float16Layers) with f16 weights: \(BudgetReport.number(drop)) points lost, SQNR \(decimals(sqnrDB, 2)) dB, "
-        + "constants \(byteText(constantBytes))\(holds ? ", holds the budget" : "")"
+      "\(floatLayers) layers in float, \(float16Layers) with f16 weights: \(BudgetReport.number(drop)) points lost, "
+        + "SQNR \(decimals(sqnrDB, 2)) dB, constants \(byteText(constantBytes))\(holds ? ", holds the budget" : "")"
     }
 
     enum CodingKeys: String, CodingKey {
@@ -117,7 +117,8 @@ public struct BudgetReport: Codable, Hashable, Sendable {
     let header = ["in float", "f16 weights", "constants", "points", "agreement", "SQNR dB", ""]
     let rows = curve.map { point in
       [
-        "\(point.floatLayers)", "\(point.float16Layers)", byteText(point.constantBytes), BudgetReport.number(point.drop),
+        "\(point.floatLayers)", "\(point.float16Layers)", byteText(point.constantBytes),
+        BudgetReport.number(point.drop),
         point.top1Agreement.map { "\(decimals(100 * $0, 2)) %" } ?? "-", decimals(point.sqnrDB, 2),
         (point.holds ? "holds" : "") + (point == chosen ? " <- written" : ""),
       ]

@@ -54,7 +54,7 @@ public struct SensitivityReport: Codable, Hashable, Sendable {
 
   /// The table for people, with at most so many layers.
   public func text(limit: Int = 20) -> String {
-    let header = ["layer", "op", "weights", "SQNR dB", "activations", "of weights", "KL", "agreement"]
+    let header = ["layer", "op", "weights", "SQNR dB", "input only", "weights only", "KL", "agreement"]
     let rows = layers.prefix(limit).map { row in
       [
         Refusal.printable(row.name, limit: 40), row.op, grouped(row.weights), decimals(row.sqnrDB, 2),
