@@ -1,10 +1,13 @@
+import BinaryIO
 package import GraphIR
 
-/// How the weights of a layer that is not quantized are stored.
+/// How the weights of a layer that computes in float are stored.
 package enum FloatFormat: String, Hashable, Sendable {
   case float32 = "f32"
   /// Widened when they are used; those that do not fit stay f32.
   case float16 = "f16"
+  /// As those of integer layers; widened when they are used.
+  case int8 = "i8"
 }
 
 /// A weight that int8 conversion stores in 8 bits, with the linear or recurrent nodes that multiply by it.
@@ -20,6 +23,10 @@ package struct QuantizableLayer: Sendable {
   package let weightName: String
   /// Elements of the weight.
   package let weights: Int
+  /// Products of one run, extents that are not known counting as 1.
+  package let products: Int
+  /// Whether what it multiplies by its weight is its own state.
+  package let isRecurrent: Bool
 
   /// The layers of a graph, prepared by ``Pipelines/float``, in order.
   package static func all(in graph: Graph, _ options: PassOptions) -> [QuantizableLayer] {
@@ -56,6 +63,12 @@ package struct QuantizableLayer: Sendable {
     op = first.op.name
     weightName = graph[weight].name
     weights = graph[weight].type.elementCount ?? 0
+    isRecurrent = RecurrentNode(graph, nodes[0]) != nil
+    products = nodes.reduce(0) { sum, id in
+      let terms = LinearNode(graph, id)?.terms ?? RecurrentNode(graph, id)?.rows ?? 0
+      let own = Checked.product(graph[graph[id].outputs[0]].type.dims.map { $0.value ?? 1 } + [terms])
+      return Checked.sum(sum, own ?? .max) ?? .max
+    }
   }
 }
 

@@ -14,7 +14,7 @@ package struct PassContext {
   package let evaluate: ConstantEvaluator?
   /// What calibration found; set between the float and the quantizing pipeline.
   package var ranges: ActivationRanges?
-  /// Nodes that are not quantized, and how their weights are stored.
+  /// Nodes that compute in float, and how their weights are stored.
   ///
   /// Nodes that share a weight are kept together.
   package var kept: [NodeID: FloatFormat] = [:]
@@ -49,6 +49,14 @@ package struct PassContext {
     self.allocator = allocator
     self.ranges = ranges
     self.evaluate = evaluate
+  }
+
+  /// Whether int8 conversion stores the weight of a node in 8 bits.
+  func storesBytes(_ node: NodeID) -> Bool {
+    switch kept[node] {
+    case nil, .int8: true
+    case .float32, .float16: false
+    }
   }
 
   mutating func remark(_ kind: Remark.Kind, at place: String, _ text: String) {

@@ -88,6 +88,15 @@ public enum Pipelines {
     .once(.convertToFp16),  // last: for the new ones
   ])
 
+  /// Quantizes what the layers of a graph read that ``float`` has prepared, and leaves their weights as they are.
+  public static func quantizeActivations(_ mode: ActivationMode) -> Pipeline {
+    switch mode {
+    case .none: Pipeline(stages: [])
+    case .dynamic: Pipeline(stages: [.once(.insertDynamicQuant)])
+    case .static: Pipeline(stages: [.once(.insertQuantStubs), .once(.clampRelu6)])
+    }
+  }
+
   /// Quantizes a graph that ``float`` has prepared.
   public static func quantize(_ options: PassOptions) -> Pipeline {
     switch (options.scheme, options.activations) {

@@ -2,10 +2,10 @@ import BinaryIO
 package import GraphIR
 package import Quantization
 
-/// A linear node with an i8 weight and statically quantized data, as recovery passes edit it.
+/// A linear node with an i8 weight, and data that are quantized statically or float, as recovery passes edit it.
 package struct QuantizedLayer: Sendable {
   package let id: NodeID
-  /// What the node multiplies: the dequantized data.
+  /// What the node multiplies: the dequantized or float data.
   package let data: ValueID
   /// Groups of channels.
   package let groups: Int
@@ -18,14 +18,15 @@ package struct QuantizedLayer: Sendable {
   private let linear: LinearNode
   private let weight: ValueID
   private let scale: ValueID
-  private let inputScale: ValueID
+  /// The scale of the data; nil: they are float.
+  private let inputScale: ValueID?
   /// Whether the weight's rows are inputs and its columns outputs.
   private let isTransposed: Bool
 
-  /// The layer of a node; nil where the node is none, shares its weight, or is a transposed convolution.
+  /// The layer of a node; nil where the node is none, shares its weight, is a transposed convolution, or its data are quantized
+  /// while the network runs.
   package init?(_ graph: Graph, _ id: NodeID) {
-    guard let linear = LinearNode(graph, id), linear.staticInputScale(graph) != nil,
-      let data = graph.producer(of: linear.data)?.node.inputs[1],
+    guard let linear = LinearNode(graph, id),
       let (_, node) = graph.producer(of: linear.weight), case .dequantizeLinear(let op) = node.op,
       node.inputs.count == 2 || node.inputs[2] == nil, let weight = node.inputs[0],
       let scale = node.inputs[1],
@@ -33,9 +34,18 @@ package struct QuantizedLayer: Sendable {
       let scales = graph.constant(scale), scales.dtype == .float32,
       scales.count == (op.axis == nil ? 1 : linear.channels)
     else { return nil }
+    if case .dequantizeLinear? = graph.producer(of: linear.data)?.node.op {
+      guard linear.staticInputScale(graph) != nil else { return nil }
+      inputScale = graph.producer(of: linear.data)?.node.inputs[1]
+    } else {
+      inputScale = nil
+    }
     switch linear.op {
     case .conv(let op): groups = op.group
-    case .gemm, .matMul: groups = 1
+    case .gemm(let op):
+      guard op.alpha == 1, op.beta == 1, !op.transA else { return nil }
+      groups = 1
+    case .matMul: groups = 1
     default: return nil
     }
     isTransposed = linear.isTransposed
@@ -44,7 +54,6 @@ package struct QuantizedLayer: Sendable {
     self.data = linear.data
     self.weight = weight
     self.scale = scale
-    inputScale = data
     channels = linear.channels
     length = linear.terms
     isPerChannel = op.axis != nil
@@ -73,7 +82,7 @@ package struct QuantizedLayer: Sendable {
 
   func scales(_ graph: Graph) -> [Float] { graph.constant(scale)?.elements(as: Float.self) ?? [] }
 
-  /// The least scale of each channel at which a bias fits.
+  /// The least scale of each channel at which a bias fits; empty where every scale will do.
   func scaleFloors(_ graph: Graph, bias: [Float]) -> [Float] {
     guard let inputScale = linear.staticInputScale(graph) else { return [] }
     return BiasQuantizer.weightScaleFloors(
@@ -93,11 +102,15 @@ package struct QuantizedLayer: Sendable {
     graph.setConstant(values, of: scale)
   }
 
-  /// Replaces the bias by i32 values nearest to these numbers.
+  /// Replaces the bias by these numbers, beside quantized data by i32 values nearest to them.
   ///
   /// - Returns: Whether it fits the accumulator; nothing changes otherwise.
   func setBias(_ bias: [Float], in graph: inout Graph) throws(Refusal) -> Bool {
-    guard takesBias, let scale = linear.staticInputScale(graph) else { return false }
+    guard takesBias else { return false }
+    guard let inputScale, let scale = linear.staticInputScale(graph) else {
+      try linear.setBias(bias, in: &graph)
+      return true
+    }
     let tensor: Tensor
     do {
       tensor = try BiasQuantizer.quantize(
@@ -174,7 +187,7 @@ extension QuantizedLayer {
     return LayerEvidence(weight: weight, bias: bias, means: means, table: table)
   }
 
-  /// The u8 value behind ``data``, with its parameters.
+  /// The u8 value behind ``data``, with its parameters; nil where the data are float.
   package func integerData(in graph: Graph) -> (value: ValueID, params: QuantParams)? {
     guard let (_, node) = graph.producer(of: data), let value = node.inputs[0],
       let scale = graph.scalar(node.inputs[1]), graph[value].type.dtype == .uint8

@@ -73,7 +73,8 @@ public struct ConvertOptions: Sendable {
   public var measuresSensitivity = false
   /// Points of accuracy that the quantized network may lose; nil: no bound.
   ///
-  /// Layers fall back to float, the most sensitive first, until it loses no more on samples that calibration did not see.
+  /// Layers fall back to float, with int8 weights and then with f16 ones, until it loses no more on samples that calibration did
+  /// not see.
   public var maximumDrop: Double?
   /// Samples to measure on in place of those of ``calibrationData``.
   public var judgeData: String?

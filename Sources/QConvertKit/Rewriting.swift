@@ -121,6 +121,16 @@ struct Rewriting {
     return result
   }
 
+  /// The prepared network with nothing quantized but what layers read.
+  ///
+  /// - Parameter float: Nodes that stay float beside those that the options keep.
+  func withQuantizedActivations(keeping float: [NodeID: FloatFormat]) throws(Refusal) -> Graph {
+    var (graph, context) = (graph, context)
+    context.kept.merge(float) { own, _ in own }
+    _ = try manager.run(Pipelines.quantizeActivations(context.options.activations), on: &graph, &context)
+    return graph
+  }
+
   /// Simplifies the float network and observes its values on the samples that the options name.
   mutating func calibrate(_ shard: CalibrationShard?) throws(Refusal) -> CalibrationStatistics {
     try examine(shard)

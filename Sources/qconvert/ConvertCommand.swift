@@ -15,8 +15,8 @@ struct ConvertCommand: ParsableCommand {
       activations are quantized. The written file is read back before it replaces OUT. The same input and \
       flags give the same bytes.
 
-      --max-drop lets the most sensitive layers fall back to float until the network loses no more than so many \
-      points on samples that calibration did not see. Exit code 1 when that cannot be reached or on Ctrl-C; the best \
+      --max-drop lets layers fall back to float, with int8 weights where those will do and f16 weights otherwise, until the \
+      network loses no more than so many points on samples that calibration did not see. Exit code 1 when that cannot be reached or on Ctrl-C; the best \
       network so far is then in OUT.
 
       Without --int8, --int4, --bits or --fp16 nothing is quantized. --int8 alone quantizes activations while the network \

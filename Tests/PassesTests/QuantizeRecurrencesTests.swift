@@ -56,6 +56,15 @@ struct QuantizeRecurrencesTests {
     #expect(weights.body.contains("lstm(%gates, %r.dq)\n"))
   }
 
+  @Test("a node that is kept with an i8 weight has a float state")
+  func keptBytes() throws {
+    var kept = context()
+    let parsed = try parse(graph(lstm))
+    kept.kept[parsed.order[0]] = .int8
+    let outcome = try run(.quantizeRecurrences, parsed, context: kept)
+    #expect(outcome.body.contains("lstm(%gates, %r.dq)\n"))
+  }
+
   @Test("a matrix of two operators is stored once")
   func shared() throws {
     let nodes = """

@@ -70,12 +70,15 @@ import Testing
       #expect(outcome.output.contains("Sensitivity of 20 layers, on 32 samples"))
       let parsed = try JSONSerialization.jsonObject(with: Data(try readFile("\(folder)/s.json")))
       let report = try #require(parsed as? [String: Any])
-      #expect(report["format"] as? String == "qconvert-sensitivity-1")
+      #expect(report["format"] as? String == "qconvert-sensitivity-2")
       #expect(report["samples"] as? Int == 32)
       #expect(Set(report.keys) == ["format", "method", "scheme", "samples", "data", "layers"])
       let layers = try #require(report["layers"] as? [[String: Any]])
       #expect(layers.count == 20)
-      let keys = ["rank", "name", "node", "op", "weight", "weights", "sqnr_db", "kl", "top1_agreement"]
+      let keys = [
+        "rank", "name", "node", "op", "weight", "weights", "sqnr_db", "activations_sqnr_db",
+        "weights_sqnr_db", "kl", "top1_agreement",
+      ]
       #expect(layers.allSatisfy { Set($0.keys) == Set(keys) })
       let first = try #require(layers.first?["name"] as? String)
       try Tool.succeed(

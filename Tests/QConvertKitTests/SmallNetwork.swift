@@ -6,6 +6,14 @@ import TestSupport
 
 /// Files of a random network of convolutions, and of samples for it.
 struct SmallNetwork {
+  /// What 8 bits do badly in the second convolution.
+  enum Flaw {
+    /// One scale for its weights.
+    case weights
+    /// One scale for what it reads.
+    case activations
+  }
+
   let model: String
   let data: String
 
@@ -13,24 +21,33 @@ struct SmallNetwork {
   ///
   /// - Parameters:
   ///   - folder: Where they go.
-  ///   - layers: Convolutions of 3x3 with ReLU, of which the second is spoilt by one scale per tensor.
+  ///   - layers: Convolutions of 3x3 with ReLU.
+  ///   - flaw: Of the second one.
   ///   - areScores: Whether the output is a vector per sample, or a map.
   ///   - samples: How many.
   ///   - isLabelled: Whether there are labels, which are the network's own predictions for the most part.
-  init(in folder: String, layers: Int, areScores: Bool, samples: Int, isLabelled: Bool = false) throws {
+  init(
+    in folder: String,
+    layers: Int,
+    flaw: Flaw = .weights,
+    areScores: Bool,
+    samples: Int,
+    isLabelled: Bool = false
+  ) throws {
     var random = SplitMix64(seed: 77)
     var graph = Graph(name: "small")
     var value = graph.addInput("x", TensorType(.float32, [.symbol("n"), 4, 8, 8]))
     for layer in 0..<layers {
       var weights = (0..<(8 * 8 * 9)).map { _ in random.normal() * 0.16 }
       if layer == 0 { weights = Array(weights.prefix(8 * 4 * 9)) }
-      // The second layer's first channel is large, always cut off by ReLU, and not used by the third: with one scale for the
-      // tensor it spoils the others, and it does nothing else.
-      if layer == 1 { for index in 0..<72 { weights[index] *= 30 } }
-      if layer == 2 { for index in weights.indices where index / 9 % 8 == 0 { weights[index] = 0 } }
+      // One layer's first channel is large and not used by the next: with one scale for the tensor it spoils the others, and it
+      // does nothing else. Where only weights are to be spoilt, ReLU always cuts it off.
+      let (large, factor): (Int, Float) = flaw == .weights ? (1, 30) : (0, 100)
+      if layer == large { for index in 0..<(weights.count / 8) { weights[index] *= factor } }
+      if layer == large + 1 { for index in weights.indices where index / 9 % 8 == 0 { weights[index] = 0 } }
       let weight = graph.addConstant("w\(layer)", try Tensor.floats(weights, [8, layer == 0 ? 4 : 8, 3, 3]))
       var biases = (0..<8).map { _ in random.float(-0.2...0.2) }
-      if layer == 1 { biases[0] = -10_000 }
+      if layer == 1, flaw == .weights { biases[0] = -10_000 }
       let bias = graph.addConstant("b\(layer)", try Tensor.floats(biases))
       let conv = Conv(strides: [1, 1], pads: [1, 1, 1, 1], dilations: [1, 1], activation: .relu)
       let node = try graph.addNode(.conv(conv), inputs: [value, weight, bias], outputNames: ["a\(layer)"])

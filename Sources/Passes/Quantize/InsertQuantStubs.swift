@@ -15,9 +15,9 @@ extension Pass {
   ///                                    output %2
   ///
   /// A value gets one quantizer however many users it has. Where it comes from an integer operator, float users read the
-  /// dequantized value too, so that the operator needs to make only one; otherwise they keep the float one. Pooling by
-  /// maximum, reshaping and joining keep the range. Outputs of the graph are float: the last layer's accumulators are widened
-  /// without rounding to 8 bits.
+  /// dequantized value too, so that the operator needs to make only one; otherwise they keep the float one, as nodes that are
+  /// kept in float always do. Pooling by maximum, reshaping and joining keep the range. Outputs of the graph are float: the last
+  /// layer's accumulators are widened without rounding to 8 bits.
   ///
   /// Not applied (with a remark): to linear operators with computed weights, alpha or beta, more products than an accumulator
   /// holds, and to grouped transposed convolutions; to nodes that are kept in float. A value without a calibrated range is refused.
@@ -44,7 +44,7 @@ extension Pass {
     }
     for value in regions.quantized {
       guard let stub = stubs[regions.origin(of: value)] else { continue }
-      insert(stub, at: value, regions.nodes, &graph)
+      insert(stub, at: value, regions.nodes, context.kept, &graph)
     }
     return true
   }
@@ -93,8 +93,14 @@ private func makeStub(
   return Stub(scale: scale, zeroPoint: zeroPoint)
 }
 
-/// Quantizes a value and lets its integer users, or all users if it comes from an integer node, read the result.
-private func insert(_ stub: Stub, at value: ValueID, _ integerNodes: Set<NodeID>, _ graph: inout Graph) {
+/// Quantizes a value and lets its integer users, or all but the kept ones if it comes from an integer node, read the result.
+private func insert(
+  _ stub: Stub,
+  at value: ValueID,
+  _ integerNodes: Set<NodeID>,
+  _ kept: [NodeID: FloatFormat],
+  _ graph: inout Graph
+) {
   let (name, type) = (graph[value].name, graph[value].type)
   let quantize = graph.addNode(
     .quantizeLinear(QuantizeLinear()),
@@ -111,7 +117,9 @@ private func insert(_ stub: Stub, at value: ValueID, _ integerNodes: Set<NodeID>
   let widened = graph.result(of: dequantize)
   if let producer = graph[value].producer, integerNodes.contains(producer) {
     let isOutput = graph.isOutput(value)
+    let readers = graph.users(of: value).filter { kept[$0] != nil }
     graph.replaceUses(of: value, with: widened, except: quantize)
+    for reader in readers { replace(widened, by: value, in: reader, &graph) }
     if isOutput {
       graph.rename(value, to: "\(name).float")
       graph.rename(widened, to: name)
@@ -120,6 +128,10 @@ private func insert(_ stub: Stub, at value: ValueID, _ integerNodes: Set<NodeID>
   }
   var done: Set<NodeID> = []
   for user in graph.users(of: value) where integerNodes.contains(user) && done.insert(user).inserted {
-    graph.setInputs(graph[user].inputs.map { $0 == value ? widened : $0 }, of: user)
+    replace(value, by: widened, in: user, &graph)
   }
+}
+
+private func replace(_ old: ValueID, by new: ValueID, in user: NodeID, _ graph: inout Graph) {
+  graph.setInputs(graph[user].inputs.map { $0 == old ? new : $0 }, of: user)
 }

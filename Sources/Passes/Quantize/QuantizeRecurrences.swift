@@ -12,10 +12,10 @@ extension Pass {
   ///
   /// The gates, a matrix product of all inputs, are quantized as any other. The state stays dynamic also where other ranges
   /// are calibrated: an error of its range would feed back through all steps. Where only weights are quantized, it
-  /// stays float.
+  /// stays float, as in nodes that are kept with an i8 weight.
   ///
   /// Not applied (with a remark): to a matrix that is computed or also something else, or longer than an accumulator
-  /// allows; to nodes that are kept in float. NaN and infinity are refused.
+  /// allows; to nodes that keep a float weight. NaN and infinity are refused.
   public static let quantizeRecurrences = Pass(
     name: "quantize-recurrences",
     summary: "Store matrices of recurrent operators as i8; their states are quantized step by step."
@@ -43,7 +43,7 @@ private func obstacle(_ node: RecurrentNode, _ graph: Graph, _ context: PassCont
   guard let users = RecurrentNode.users(of: node.weight, graph) else {
     return "the weight of its state is also something else"
   }
-  guard users.allSatisfy({ context.kept[$0.id] == nil }) else { return "it is kept in float" }
+  guard users.allSatisfy({ context.storesBytes($0.id) }) else { return "it is kept in float" }
   return node.hidden <= AccumulatorBound.terms ? nil : "its sums would overflow the accumulator (K5)"
 }
 
@@ -71,7 +71,7 @@ private func quantize(
   let widened = graph.result(of: dequantize)
   graph.replaceUses(of: weight, with: widened, except: dequantize)
   guard context.options.activations != .none else { return }
-  for user in users {
+  for user in users where context.kept[user] == nil {
     guard let node = RecurrentNode(graph, user) else { continue }
     graph.setOp(node.dynamicOp, of: user)
     if context.options.activations == .static {

@@ -13,9 +13,8 @@ extension Pass {
   /// A shared weight is stored once; per channel only if all its users have their channels on the same axis. Where the data is
   /// quantized statically, scales have a floor so that every bias fits beside the sum of products.
   ///
-  /// Not applied to the weights of nodes that are kept in float, and (with a remark) to a constant that is also something
-  /// other than a weight; to one with quantized data
-  /// and more products per output than an accumulator holds. NaN and infinity are refused.
+  /// Not applied to nodes that keep a float weight, and (with a remark) to a constant that is also something other than a
+  /// weight; to one with quantized data and more products per output than an accumulator holds. NaN and infinity are refused.
   public static let quantizeWeights = Pass(
     name: "quantize-weights",
     summary: "Store the weights of convolutions and matrix products as i8."
@@ -23,7 +22,7 @@ extension Pass {
     var changed = false
     for id in graph.order {
       guard let linear = LinearNode(graph, id), linear.constantWeight(graph) != nil,
-        !linear.staysFloat(context.options), context.kept[id] == nil
+        !linear.staysFloat(context.options), context.storesBytes(id)
       else { continue }
       do throws(Refusal) {
         if try quantize(linear.weight, &graph, &context) { changed = true }
@@ -42,8 +41,11 @@ private func quantize(
 ) throws(Refusal) -> Bool {
   let name = graph[weight].name
   let place = "constant \(Refusal.quoted(name))"
-  let users = linearUsers(of: weight, graph).flatMap { $0.contains { context.kept[$0.id] != nil } ? nil : $0 }
-  guard let users, let first = users.first, let tensor = first.constantWeight(graph) else {
+  guard let users = linearUsers(of: weight, graph),
+    users.allSatisfy({ context.storesBytes($0.id) }),
+    let first = users.first,
+    let tensor = first.constantWeight(graph)
+  else {
     context.remark(
       .missed,
       at: place,

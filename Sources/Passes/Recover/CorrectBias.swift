@@ -46,12 +46,14 @@ extension QuantizedLayer {
     return true
   }
 
-  /// The i32 bias; nil where there is none.
-  private func storedBias(_ graph: Graph) -> [Int32]? {
+  /// The i32 or f32 bias, as stored; nil where there is none.
+  private func storedBias(_ graph: Graph) -> [UInt32]? {
     let inputs = graph[id].inputs
-    guard inputs.count > 2, let (_, node) = graph.producer(of: inputs[2]),
-      let tensor = graph.constant(node.inputs[0]), tensor.dtype == .int32
-    else { return nil }
-    return tensor.elements(as: Int32.self)
+    guard inputs.count > 2 else { return nil }
+    let stored = graph.producer(of: inputs[2])?.node.inputs[0] ?? inputs[2]
+    guard let tensor = graph.constant(stored), tensor.dtype == .int32 || tensor.dtype == .float32 else {
+      return nil
+    }
+    return tensor.elements(as: UInt32.self)
   }
 }

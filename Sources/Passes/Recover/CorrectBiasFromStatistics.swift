@@ -12,14 +12,14 @@ extension Pass {
   /// layers before: the mean of a normal distribution behind their activations.
   ///
   /// Not applied: to layers whose data's statistics do not follow from BatchNorm, such as the first; to matmuls, which have no bias,
-  /// and layers that are kept in float.
+  /// and layers that keep a float weight.
   public static let correctBiasFromStatistics = Pass(
     name: "correct-bias-from-statistics",
     summary: "Undo what rounding weights does to the means of outputs, by BatchNorm's statistics."
   ) { (graph, context) throws(Refusal) in
     guard context.options.correctsFromStatistics, !context.normalized.isEmpty else { return false }
     var changed = false
-    for id in graph.order where context.kept[id] == nil {
+    for id in graph.order where context.storesBytes(id) {
       guard let linear = LinearNode(graph, id), linear.takesCorrection,
         let statistics = ChannelStatistics(of: linear.data, graph, outputs: context.normalized),
         let means = linear.patchMeans(statistics.means, graph)

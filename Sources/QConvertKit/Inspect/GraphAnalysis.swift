@@ -162,7 +162,7 @@ extension GraphAnalysis {
     }
     switch graph[producer].op {
     case .dequantizeLinear:
-      return isQuantized ? .int8 : .float("its weights are int8, its input is not quantized")
+      return isQuantized ? .int8 : .float(GraphAnalysis.bytesInFloat)
     case .cast: return .fp16
     case .dequantizeBlocks(let op):
       return .float("its weights are int\(op.bits) in blocks of \(op.block), it computes in f32")
@@ -181,13 +181,21 @@ extension GraphAnalysis {
     return true
   }
 
-  /// What weights in blocks take while the network runs.
-  var blockNotes: [String] {
-    let count = packedCounts.values.reduce(0) { Checked.sum($0, $1) ?? .max }
-    guard count > 0, let bytes = Checked.product(count, 4) else { return [] }
-    return [
-      "weights in blocks are widened when the network is loaded to run: they then take \(bytes) bytes as f32"
-    ]
+  private static let bytesInFloat = "its weights are int8, its input is not quantized: it computes in f32"
+
+  /// What weights in blocks, and int8 weights of nodes that compute in float, take while the network runs.
+  var wideningNotes: [String] {
+    let blocks = packedCounts.values.reduce(0) { Checked.sum($0, $1) ?? .max }
+    let widened = Set(
+      graph.order.filter { arithmetic(of: $0) == .float(GraphAnalysis.bytesInFloat) }
+        .compactMap { graph[$0].inputs[1] }
+    )
+    let bytes = widened.reduce(0) { Checked.sum($0, graph[$1].type.elementCount ?? 0) ?? .max }
+    let kinds = [("weights in blocks", blocks), ("int8 weights of operators that compute in float", bytes)]
+    return kinds.compactMap { kind, count in
+      guard count > 0, let bytes = Checked.product(count, 4) else { return nil }
+      return "\(kind) are widened when the network is loaded to run: they then take \(bytes) bytes as f32"
+    }
   }
 
   func isDequantized(_ id: ValueID) -> Bool {

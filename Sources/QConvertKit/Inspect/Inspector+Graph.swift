@@ -54,7 +54,7 @@ extension Inspector {
       architecture: metadata[MetadataKey.architecture],
       preprocessing: metadata[MetadataKey.preprocessing],
       checksums: [:],
-      notes: batchNotes(graph) + noiseNotes(metadata) + analysis.blockNotes
+      notes: batchNotes(graph) + noiseNotes(metadata) + analysis.wideningNotes
     )
   }
 

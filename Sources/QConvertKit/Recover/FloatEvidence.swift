@@ -6,8 +6,14 @@ internal import Runtime
 
 /// What the layers of a float network read on samples.
 struct FloatEvidence {
-  /// Means of the channels of each value.
-  private(set) var means: [ValueID: [Double]] = [:]
+  /// A value, and the range beyond which its elements count as the end of the range.
+  struct Read: Hashable {
+    let value: ValueID
+    let range: ClosedRange<Float>
+  }
+
+  /// Means of the channels of what layers read.
+  private(set) var means: [Read: [Double]] = [:]
 
   /// Runs the float network once.
   ///
@@ -20,14 +26,16 @@ struct FloatEvidence {
     threads: Int?
   ) throws(Refusal) {
     let session = try Session(graph, options: QConvert.sessionOptions(threads: threads))
-    let readers = Dictionary(layers.map { ($0.floatData, $0) }, uniquingKeysWith: { first, _ in first })
-    let observed = readers.keys.sorted { $0.index < $1.index }
-    var sums: [ValueID: [Double]] = [:]
+    let readers = Dictionary(layers.map { ($0.floatRead, $0) }, uniquingKeysWith: { first, _ in first })
+    let reads = Dictionary(grouping: readers.keys, by: \.value)
+    let observed = reads.keys.sorted { $0.index < $1.index }
+    var sums: [Read: [Double]] = [:]
     func read(_ id: ValueID, _ tensor: Tensor) {
-      guard let layer = readers[id] else { return }
-      let range = layer.integers.params.range
-      let own = ChannelSums.means(of: tensor, isLast: layer.hasChannelsLast, within: range)
-      sums[id] = sums[id].map { zip($0, own).map { $0 + $1 } } ?? own
+      for read in reads[id] ?? [] {
+        guard let layer = readers[read] else { continue }
+        let own = ChannelSums.means(of: tensor, isLast: layer.hasChannelsLast, within: read.range)
+        sums[read] = sums[read].map { zip($0, own).map { $0 + $1 } } ?? own
+      }
     }
     for sample in samples {
       for id in observed where graph.inputs.contains(id) {

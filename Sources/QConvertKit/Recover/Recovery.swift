@@ -52,8 +52,8 @@ struct Recovery {
     var quantized = PiecewiseRun(graph, samples: samples, threads: threads)
     let means = options.correctsBias ? try FloatEvidence(layers, float, samples, threads: threads).means : [:]
     for (index, layer) in layers.enumerated() {
-      try quantized.advance(graph, to: layer.integers.value)
-      if let evidence = layer.evidence(float, means[layer.floatData], quantized) {
+      try quantized.advance(graph, to: layer.source)
+      if let evidence = try layer.evidence(float, means[layer.floatRead], quantized) {
         context.evidence = [layer.layer.id: evidence]
         try apply(&graph, &context)
         context.evidence = [:]
@@ -79,11 +79,14 @@ extension Recovery {
 /// A layer with what is needed to gather evidence about it.
 struct LayerUnderRepair {
   let layer: QuantizedLayer
-  /// What the quantized layer reads.
-  let integers: (value: ValueID, params: QuantParams)
+  /// What the quantized layer reads: a u8 value, or a float one.
+  let source: ValueID
+  /// How the integers are meant; nil: ``source`` is float.
+  private let params: QuantParams?
   /// Whether the channels of what it reads lie along the last axis, not along the second.
   let hasChannelsLast: Bool
-  let floatData: ValueID
+  /// What the float layer reads.
+  let floatRead: FloatEvidence.Read
   let gatherer: PatchGatherer
   /// Whether the patches themselves are needed, not only their means.
   let keepsPatches: Bool
@@ -101,14 +104,15 @@ struct LayerUnderRepair {
     samples: Int
   ) {
     guard let floatData = layer.floatData(in: float), let isLast = layer.hasChannelsLast(in: float),
-      let integers = layer.integerData(in: graph),
       let weight = float[layer.id].inputs[1], let shape = float[weight].type.knownDims,
       let gatherer = PatchGatherer(layer, op: float[layer.id].op, weightShape: shape)
     else { return nil }
+    let integers = layer.integerData(in: graph)
     self.layer = layer
-    self.integers = integers
+    source = integers?.value ?? layer.data
+    params = integers?.params
     hasChannelsLast = isLast
-    self.floatData = floatData
+    floatRead = FloatEvidence.Read(value: floatData, range: params?.range ?? -.infinity ... .infinity)
     self.gatherer = gatherer
     keepsPatches = options.rounding != .nearest && layer.length <= limit
     let wanted = keepsPatches ? 2048 + 4 * layer.length : 0
@@ -121,31 +125,51 @@ struct LayerUnderRepair {
   /// - Parameters:
   ///   - wanted: Means of the channels that the float network reads; nil: those that the quantized one reads.
   ///   - run: The quantized network, run up to the layer's input.
-  func evidence(_ float: Graph, _ wanted: [Double]?, _ run: PiecewiseRun) -> LayerEvidence? {
+  func evidence(_ float: Graph, _ wanted: [Double]?, _ run: PiecewiseRun) throws(Refusal) -> LayerEvidence? {
+    let params = if let known = self.params { known } else { try extent(run) }
     var table = PatchTable(
       groups: keepsPatches ? layer.groups : 0,
       length: layer.length,
       capacity: capacity,
-      params: integers.params
+      params: params
     )
     var sums: [Double] = []
     for sample in 0..<run.count {
-      guard let tensor = run.value(integers.value, of: sample) else { continue }
+      guard let tensor = run.value(source, of: sample) else { continue }
       let means = ChannelSums.means(of: tensor, isLast: hasChannelsLast)
       sums = sums.isEmpty ? means : zip(sums, means).map { $0 + $1 }
       guard keepsPatches else { continue }
+      let integers = tensor.dtype == .uint8 ? tensor : try tensor.quantized(params)
       unsafe table.add(gatherer.count(of: tensor.shape, limit: patchLimit)) { (target, first) in
-        unsafe gatherer.gather(tensor, limit: patchLimit, into: target, capacity: capacity, from: first)
+        unsafe gatherer.gather(integers, limit: patchLimit, into: target, capacity: capacity, from: first)
       }
     }
-    let (scale, zero, count) = (
-      Double(integers.params.scale), Double(integers.params.zeroPoint), Double(max(run.count, 1))
-    )
-    let given = sums.map { ($0 / count - zero) * scale }
+    let count = Double(max(run.count, 1))
+    let given = sums.map { sum in
+      self.params.map { (sum / count - Double($0.zeroPoint)) * Double($0.scale) } ?? sum / count
+    }
     guard let quantized = layer.patchMeans(given, in: float),
       let original = layer.patchMeans(wanted ?? given, in: float)
     else { return nil }
     let means = PatchMeans(quantized: quantized, float: original, length: layer.length)
     return layer.evidence(from: float, means, keepsPatches ? table : nil)
+  }
+
+  /// Parameters that cover all that a float layer reads; its patches are kept in 8 bits as those of others are.
+  private func extent(_ run: PiecewiseRun) throws(Refusal) -> QuantParams {
+    var (low, high): (Float, Float) = (0, 0)
+    for sample in 0..<run.count {
+      for value in run.value(source, of: sample)?.elements(as: Float.self) ?? [] where value.isFinite {
+        (low, high) = (min(low, value), max(high, value))
+      }
+    }
+    return try QuantParams.uint8(covering: low...high)
+  }
+}
+
+extension Tensor {
+  /// An f32 tensor rounded to u8.
+  fileprivate func quantized(_ params: QuantParams) throws(Refusal) -> Tensor {
+    try Tensor.make(.uint8, shape, elements(as: Float.self).map { UInt8(clamping: params.quantize($0)) })
   }
 }

@@ -14,8 +14,12 @@ public struct BudgetReport: Codable, Hashable, Sendable {
 
   /// A network that was judged.
   public struct Point: Codable, Hashable, Sendable {
-    /// Layers that fell back to float, the most sensitive ones.
+    /// Steps from int8 towards float: a layer takes one or two.
+    public var steps: Int
+    /// Layers that compute in float.
     public var floatLayers: Int
+    /// Those of them whose weights are no longer int8 but f16.
+    public var float16Layers: Int
     /// Bytes of the constants.
     public var constantBytes: Int
     /// Points lost.
@@ -28,17 +32,25 @@ public struct BudgetReport: Codable, Hashable, Sendable {
 
     /// The point in one line.
     public var text: String {
-      "\(floatLayers) layers in float: \(BudgetReport.number(drop)) points lost, SQNR \(decimals(sqnrDB, 2)) dB, "
-        + "constants \(byteText(constantBytes))\(holds ? ", holds the budget" : "")"
+      "\(floatLayers) layers in float, \(float16Layers) with f16 weights: \(BudgetReport.number(drop)) points lost, "
+        + "SQNR \(decimals(sqnrDB, 2)) dB, constants \(byteText(constantBytes))\(holds ? ", holds the budget" : "")"
     }
 
     enum CodingKeys: String, CodingKey {
-      case drop, holds
+      case drop, holds, steps
       case floatLayers = "float_layers"
+      case float16Layers = "f16_layers"
       case constantBytes = "constant_bytes"
       case top1Agreement = "top1_agreement"
       case sqnrDB = "sqnr_db"
     }
+  }
+
+  /// A layer that fell back to float.
+  public struct Layer: Codable, Hashable, Sendable {
+    public var name: String
+    /// How its weights are stored: `i8` or `f16`, the latter standing for f32 where they do not fit.
+    public var weights: String
   }
 
   /// Points that may be lost.
@@ -49,12 +61,12 @@ public struct BudgetReport: Codable, Hashable, Sendable {
   public var data = ""
   /// Points that one sample is worth; nil where the measure is not a count.
   public var resolution: Double?
-  /// In order of the layers that fell back.
+  /// In order of the steps taken.
   public var curve: [Point] = []
   /// The one that was written; nil: none was judged to the end.
   public var chosen: Point?
-  /// Names of the layers that fell back to float in the written network.
-  public var floatLayers: [String] = []
+  /// The layers that fell back to float in the written network, in the order in which they did.
+  public var floatLayers: [Layer] = []
   /// Layers that could fall back.
   public var layers = 0
   public var isInterrupted = false
@@ -75,7 +87,7 @@ public struct BudgetReport: Codable, Hashable, Sendable {
     guard let chosen else { return "" }
     return
       "at most \(BudgetReport.number(maximumDrop)) points of \(measure.rawValue): \(chosen.holds ? "" : "not held, ")"
-      + "\(BudgetReport.number(chosen.drop)) on \(samples) samples held out, \(chosen.floatLayers) of \(layers) layers in float"
+      + "\(BudgetReport.number(chosen.drop)) on \(samples) samples held out, \(layerText(chosen))"
   }
 
   /// What was kept and what it costs, in one line.
@@ -86,7 +98,13 @@ public struct BudgetReport: Codable, Hashable, Sendable {
     let why = isInterrupted ? "interrupted" : "not reached with all layers in float"
     return
       "\(asked): \(why), the best so far loses \(BudgetReport.number(chosen.drop)) on \(samples) samples held out, "
-      + "\(chosen.floatLayers) of \(layers) layers in float"
+      + layerText(chosen)
+  }
+
+  /// Such as `3 of 50 layers in float, 1 of them with f16 weights`.
+  private func layerText(_ point: Point) -> String {
+    "\(point.floatLayers) of \(layers) layers in float"
+      + (point.float16Layers > 0 ? ", \(point.float16Layers) of them with f16 weights" : "")
   }
 
   /// The curve for people.
@@ -96,15 +114,16 @@ public struct BudgetReport: Codable, Hashable, Sendable {
     if let resolution, maximumDrop > 0, maximumDrop < resolution {
       lines.append("  the budget is finer than these samples can tell; it means none may be lost")
     }
-    let header = ["in float", "constants", "points", "agreement", "SQNR dB", ""]
+    let header = ["in float", "f16 weights", "constants", "points", "agreement", "SQNR dB", ""]
     let rows = curve.map { point in
       [
-        "\(point.floatLayers)", byteText(point.constantBytes), BudgetReport.number(point.drop),
+        "\(point.floatLayers)", "\(point.float16Layers)", byteText(point.constantBytes),
+        BudgetReport.number(point.drop),
         point.top1Agreement.map { "\(decimals(100 * $0, 2)) %" } ?? "-", decimals(point.sqnrDB, 2),
         (point.holds ? "holds" : "") + (point == chosen ? " <- written" : ""),
       ]
     }
-    if !rows.isEmpty { lines.append(table([header] + rows, indent: 2, right: [0, 1, 2, 3, 4])) }
+    if !rows.isEmpty { lines.append(table([header] + rows, indent: 2, right: [0, 1, 2, 3, 4, 5])) }
     return lines.joined(separator: "\n")
   }
 

@@ -3,18 +3,17 @@ internal import Datasets
 internal import GraphIR
 internal import Passes
 
-/// Lets layers fall back to float, the most sensitive first, until the network loses no more than a budget.
+/// Lets layers fall back to float, step by step up a ``FloatLadder``, until the network loses no more than a budget.
 ///
-/// Layers that fall back compute in float with weights stored as f16. The number of them is doubled until the budget holds, then
-/// bisected to the least that does, as if accuracy only rose with it; every network on the way is judged, and the best one so
-/// far is written at once.
+/// The number of steps is doubled until the budget holds, then bisected to the least that does, as if accuracy only rose with it;
+/// every network on the way is judged, and the best one so far is written at once.
 struct BudgetSearch {
   let rewriting: Rewriting
   /// Writes a network to the output.
   let write: (Rewriting.Result) throws(Refusal) -> Void
   private(set) var report: BudgetReport
   private(set) var sensitivity: SensitivityReport?
-  private var ranking: [QuantizableLayer] = []
+  private var ladder = FloatLadder([])
   /// The network that was written last.
   private var best: Rewriting.Result?
 
@@ -44,38 +43,38 @@ struct BudgetSearch {
       if report.chosen?.holds != true || rewriting.options.measuresSensitivity {
         let measured = try Sensitivity(rewriting: rewriting, samples: finding).measure()
         sensitivity = measured.report
-        ranking = measured.ranking
+        ladder = FloatLadder(Array(zip(measured.ranking, measured.report.layers)))
       }
       if report.chosen?.holds != true { try search(&judge) }
     } catch {
       guard error.kind == .interrupted else { throw error }
       report.isInterrupted = true
     }
-    report.curve.sort { $0.floatLayers < $1.floatLayers }
+    report.curve.sort { $0.steps < $1.steps }
     return best ?? first
   }
 
   private mutating func search(_ judge: inout Judge) throws(Refusal) {
     var failing = 0
     var count = 1
-    while failing < ranking.count {
-      count = min(count, ranking.count)
+    while failing < ladder.steps.count {
+      count = min(count, ladder.steps.count)
       if try consider(try candidate(count), count, &judge) { break }
       failing = count
       count *= 2
     }
-    guard failing < ranking.count else { return }
+    guard failing < ladder.steps.count else { return }
     while count - failing > 1 {
       let middle = (count + failing) / 2
       if try consider(try candidate(middle), middle, &judge) { count = middle } else { failing = middle }
     }
   }
 
-  /// The network with so many of the most sensitive layers in float.
+  /// The network after so many steps.
   private func candidate(_ count: Int) throws(Refusal) -> Rewriting.Result {
     try Interruption.check(rewriting.options.isInterrupted)
     var kept: [NodeID: FloatFormat] = [:]
-    for node in ranking.prefix(count).flatMap(\.nodes) { kept[node] = .float16 }
+    for (layer, format) in ladder.layers(after: count) { for node in layer.nodes { kept[node] = format } }
     return try rewriting.quantized(keeping: kept)
   }
 
@@ -93,8 +92,11 @@ struct BudgetSearch {
     report.resolution = report.measure == .cosine ? nil : 100 / Double(max(1, comparison.samples))
     let drop = comparison.drop(report.measure)
     let tally = comparison.tally
+    let layers = ladder.layers(after: count)
     let point = BudgetReport.Point(
-      floatLayers: count,
+      steps: count,
+      floatLayers: layers.count,
+      float16Layers: layers.count { $0.format == .float16 },
       constantBytes: result.constantBytes,
       drop: drop,
       top1Agreement: tally.samples > 0 ? Double(tally.agreeing) / Double(tally.samples) : nil,
@@ -105,7 +107,7 @@ struct BudgetSearch {
     rewriting.progress(.judged(point))
     guard report.chosen.map({ point.isBetter(than: $0) }) ?? true else { return point.holds }
     report.chosen = point
-    report.floatLayers = ranking.prefix(count).map(\.name)
+    report.floatLayers = layers.map { .init(name: $0.layer.name, weights: $0.format.rawValue) }
     var noted = result
     noted.note(budget: report.finding)
     try write(noted)
@@ -115,11 +117,11 @@ struct BudgetSearch {
 }
 
 extension BudgetReport.Point {
-  /// Whether the network is preferred: one that holds the budget to one that does not; of those that hold it the smaller
-  /// one, of others the more accurate one.
+  /// Whether the network is preferred: one that holds the budget to one that does not; of those that hold it the one with fewer
+  /// steps, of others the more accurate one.
   fileprivate func isBetter(than other: BudgetReport.Point) -> Bool {
     if holds != other.holds { return holds }
-    if holds { return constantBytes < other.constantBytes }
+    if holds { return steps < other.steps }
     return (drop, -sqnrDB) < (other.drop, -other.sqnrDB)
   }
 }

@@ -9,6 +9,7 @@ internal import Runtime
 /// One layer at a time is quantized, its input and its weight, and everything else stays float; the outputs are compared with those of
 /// the float network. The errors of single layers are small and nearly add up, so each is measured without those of all others,
 /// and a few samples suffice. (Leaving one layer out of a quantized network measures the difference of two large errors.)
+/// The input and the weight are measured by themselves, too, which tells how far a layer has to leave int8 (``FloatLadder``).
 /// Weights are rounded to nearest, whatever the conversion does later. Samples are run one by one, so the result does not depend on
 /// the number of threads.
 struct Sensitivity {
@@ -38,16 +39,19 @@ struct Sensitivity {
     let layers = rewriting.layers
     var rows: [(layer: QuantizableLayer, row: SensitivityReport.Layer)] = []
     for (index, layer) in layers.enumerated() {
-      var others: [NodeID: FloatFormat] = [:]
+      var kept: [NodeID: FloatFormat] = [:]
       for other in layers where other.name != layer.name {
-        for node in other.nodes { others[node] = .float32 }
+        for node in other.nodes { kept[node] = .float32 }
       }
-      let single = try rewriting.quantized(keeping: others, isMended: false).graph
-      var comparison = OutputComparison()
-      for (expected, found) in zip(expected, try outputs(of: single, inputs)) {
-        try comparison.add(reference: expected, candidate: found, labels: [nil])
+      func compared(_ graph: Graph) throws(Refusal) -> OutputComparison {
+        try comparison(of: graph, inputs, expected)
       }
-      rows.append((layer, SensitivityReport.Layer(layer, comparison)))
+      let whole = try compared(try rewriting.quantized(keeping: kept, isMended: false).graph)
+      let activations =
+        layer.isRecurrent ? nil : try compared(try rewriting.withQuantizedActivations(keeping: kept))
+      for node in layer.nodes { kept[node] = .int8 }
+      let weights = try compared(try rewriting.quantized(keeping: kept, isMended: false).graph)
+      rows.append((layer, .init(layer, whole: whole, activations: activations, weights: weights)))
       rewriting.progress(.measured(index + 1, of: layers.count))
     }
     let order = rows.indices.sorted { (rows[$0].row.sqnrDB, $0) < (rows[$1].row.sqnrDB, $1) }
@@ -60,6 +64,18 @@ struct Sensitivity {
       return row
     }
     return (report, order.map { rows[$0].layer })
+  }
+
+  private func comparison(
+    of graph: Graph,
+    _ inputs: [[String: Tensor]],
+    _ expected: [[Tensor]]
+  ) throws(Refusal) -> OutputComparison {
+    var result = OutputComparison()
+    for (expected, found) in zip(expected, try outputs(of: graph, inputs)) {
+      try result.add(reference: expected, candidate: found, labels: [nil])
+    }
+    return result
   }
 
   private func outputs(of graph: Graph, _ inputs: [[String: Tensor]]) throws(Refusal) -> [[Tensor]] {

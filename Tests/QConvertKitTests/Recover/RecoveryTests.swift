@@ -83,6 +83,31 @@ import Testing
     #expect(context.evidence.isEmpty)
   }
 
+  @Test("layers that are kept with i8 weights are rounded and corrected from the float values that they read")
+  func keptBytes() throws {
+    let float = try chain(3)
+    let data = try samples(float)
+    let options = PassOptions(granularity: .perTensor, correctsBias: true, rounding: .gptq)
+    var context = PassContext(options: options)
+    for id in float.order { context.kept[id] = .int8 }
+    let plain = try quantized(float, data, &context)
+    var mended = plain
+    try Recovery(float: float, options: options, threads: 1).run(
+      on: &mended,
+      &context,
+      data,
+      apply: { (graph, context) throws(Refusal) in
+        try PassManager().run(Pipelines.recover(options), on: &graph, &context)
+      },
+      progress: { _, _ in }
+    )
+    #expect(context.remarks.count { $0.pass == "round-weights" && $0.kind == .applied } == 3)
+    let wanted = try means(float, data)
+    let shift = zip(try means(mended, data), wanted).map { abs($0 - $1) }.max() ?? 1
+    #expect(shift < 1e-4)
+    #expect(zip(try means(plain, data), wanted).contains { abs($0 - $1) > 1e-3 })
+  }
+
   @Test("evidence of a layer comes from the network with the layers before already mended")
   func sequence() throws {
     let float = try chain(3)

@@ -19,6 +19,7 @@ import Testing
 
   private func search(
     _ maximumDrop: Double,
+    flaw: SmallNetwork.Flaw = .weights,
     areScores: Bool = true,
     isLabelled: Bool = false,
     samples: Int = 40,
@@ -28,6 +29,7 @@ import Testing
       let network = try SmallNetwork(
         in: folder,
         layers: 5,
+        flaw: flaw,
         areScores: areScores,
         samples: samples,
         isLabelled: isLabelled
@@ -78,18 +80,39 @@ import Testing
     #expect((1..<5).contains(chosen.floatLayers))
     #expect(found.budget.floatLayers.count == chosen.floatLayers)
     #expect(found.inspection.quantizedOps == 5 - chosen.floatLayers)
+    #expect(found.budget.floatLayers.first == .init(name: "a1", weights: "f16"))
     #expect(found.inspection.keptFloat?.contains("a1 (f16)") == true)
     #expect(found.inspection.dtypes.contains { $0.dtype == "f16" })
-    let fewer = found.budget.curve.filter { $0.floatLayers < chosen.floatLayers }
-    #expect(fewer.allSatisfy { !$0.holds } && fewer.contains { $0.floatLayers == chosen.floatLayers - 1 })
+    let fewer = found.budget.curve.filter { $0.steps < chosen.steps }
+    #expect(fewer.allSatisfy { !$0.holds } && fewer.contains { $0.steps == chosen.steps - 1 })
     #expect(found.report.text.contains("<- written"))
+  }
+
+  @Test("where activations do the harm, the budget is held without a byte more: weights stay int8 in float")
+  func activations() throws {
+    let all = try search(0, flaw: .activations, areScores: false) { $0.isPerChannel = true }
+    let worst = try #require(all.budget.curve.first { $0.steps == 0 })
+    let budget = worst.drop / 20
+    let found = try search(budget, flaw: .activations, areScores: false) { $0.isPerChannel = true }
+    let chosen = try #require(found.budget.chosen)
+    #expect(chosen.holds)
+    #expect(chosen.float16Layers == 0)
+    #expect(chosen.constantBytes <= worst.constantBytes)
+    #expect(found.budget.floatLayers == [.init(name: "a1", weights: "i8")])
+    #expect(found.inspection.keptFloat == "a1 (i8)")
+    #expect(found.inspection.quantizedOps == 4)
+    #expect(!found.inspection.dtypes.contains { $0.dtype == "f16" })
+    let note = "int8 weights of operators that compute in float are widened when the network is loaded to run"
+    #expect(found.inspection.notes.contains("\(note): they then take 2304 bytes as f32"))
   }
 
   @Test("a budget that cannot be held leaves the most accurate network and says so")
   func unreachable() throws {
     let found = try search(0, areScores: false)
     #expect(!found.budget.holds && !found.budget.isInterrupted)
-    #expect(found.budget.curve.map(\.floatLayers) == [0, 1, 2, 4, 5])
+    let last = try #require(found.budget.curve.last)
+    #expect(found.budget.curve.map(\.steps).dropLast() == [0, 1, 2, 4, 8].prefix { $0 < last.steps })
+    #expect(last.floatLayers == 5 && last.float16Layers == 5)
     let least = found.budget.curve.map(\.drop).min()
     #expect(found.budget.chosen?.drop == least)
     #expect(found.budget.verdict.contains("not reached with all layers in float, the best so far loses"))

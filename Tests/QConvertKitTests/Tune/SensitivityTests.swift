@@ -1,13 +1,17 @@
 import BinaryIO
+import Glibc
 import TestSupport
 import Testing
 
 @testable import QConvertKit
 
 @Suite struct SensitivityTests {
-  private func report(_ change: (inout ConvertOptions) -> Void = { _ in }) throws -> SensitivityReport {
+  private func report(
+    _ flaw: SmallNetwork.Flaw = .weights,
+    _ change: (inout ConvertOptions) -> Void = { _ in }
+  ) throws -> SensitivityReport {
     try withTemporaryFolder { folder in
-      let network = try SmallNetwork(in: folder, layers: 4, areScores: true, samples: 12)
+      let network = try SmallNetwork(in: folder, layers: 4, flaw: flaw, areScores: true, samples: 12)
       var options = ConvertOptions()
       options.precision = .int8
       options.isPerChannel = false
@@ -32,6 +36,26 @@ import Testing
     let text = report.text(limit: 2)
     #expect(text.contains("and 2 less sensitive ones"))
     #expect(text.split(separator: "\n").count == 5)
+  }
+
+  @Test("activations and weights are told apart, and their noise adds up to that of the layer")
+  func halves() throws {
+    for flaw in [SmallNetwork.Flaw.weights, .activations] {
+      let report = try report(flaw) { $0.isPerChannel = flaw == .activations }
+      let worst = try #require(report.layers.first)
+      #expect(worst.name == "a1")
+      let activations = try #require(worst.activationsSQNRDB)
+      if flaw == .weights {
+        #expect(activations > worst.weightsSQNRDB + 10)
+      } else {
+        #expect(worst.weightsSQNRDB > activations + 10)
+      }
+      for layer in report.layers {
+        let parts = [try #require(layer.activationsSQNRDB), layer.weightsSQNRDB].map { pow(10, -$0 / 10) }
+        let whole = pow(10, -layer.sqnrDB / 10)
+        #expect((0.3...3).contains(whole / (parts[0] + parts[1])), "\(layer.name)")
+      }
+    }
   }
 
   @Test("it is the same for any number of threads, and measured in dynamic mode, too")
