@@ -50,8 +50,15 @@ package struct LinearShape: Hashable, Sendable {
 package enum LinearOutput: Sendable {
   /// f32 weights and activations: `function(acc + bias)`.
   case float(bias: [Float]?, PointwiseFunction)
-  /// u8: `clamp(rne(f32(acc) * multipliers[c]) + z)`; `bias` is part of `acc`.
-  case requantized(bias: [Int32], inputZeroPoint: UInt8, multipliers: [Float], ByteClamp)
+  /// u8: `clamp(rne(f32(acc) * multipliers[c]) + z)`; `bias` is part of `acc`. Where a `sum` is given, the addition of
+  /// that, whose second operand is given at run time.
+  case requantized(
+    bias: [Int32],
+    inputZeroPoint: UInt8,
+    multipliers: [Float],
+    ByteClamp,
+    sum: ByteBinary? = nil
+  )
   /// f32, or u8 if `quantized` is given: `function(f32(acc) * scales[c] + realBias[c])`; `bias` is part of `acc`.
   case real(
     bias: [Int32],
@@ -84,6 +91,7 @@ package enum LinearOutput: Sendable {
   private var tail = unsafe qk_tail()
   private var post = qk_post()
   private var hasPost = false
+  private var sum: qk_u8_binary?
   private var padByte: UInt8 = 0
   private let isDynamic: Bool
 
@@ -169,8 +177,10 @@ package enum LinearOutput: Sendable {
       unsafe tail.kind = QK_TAIL_F32
       spreadBias(bias)
       setFunction(function, quantized: nil)
-    case .requantized(let bias, let inputZeroPoint, let multipliers, let clamp):
-      unsafe tail.kind = QK_TAIL_REQUANTIZE
+    case .requantized(let bias, let inputZeroPoint, let multipliers, let clamp, let sum):
+      precondition(sum.map { $0.isAddition && $0.zeroPointA == clamp.zeroPoint } ?? true)
+      self.sum = sum?.value
+      unsafe tail.kind = sum == nil ? QK_TAIL_REQUANTIZE : QK_TAIL_ADD
       unsafe conv.out_size = 1
       setStart(bias, inputZeroPoint)
       spread(multipliers, .scale)
@@ -277,12 +287,14 @@ package enum LinearOutput: Sendable {
   /// - Parameters:
   ///   - input: f32 or u8 elements.
   ///   - output: Space for the results.
+  ///   - addend: What is added to the results, for a kernel of a sum; `output` may be the same.
   ///   - parameters: Scale and zero point of the input, for a dynamic kernel.
   ///   - range: Space for the least and the largest finite f32 result, 0 included, if they are wanted.
   ///   - context: Threads, and at least ``scratchBytes`` of scratch.
   package func run(
     _ input: Buffer,
     _ output: Buffer,
+    addend: Buffer? = nil,
     parameters: (scale: Float, zeroPoint: UInt8)? = nil,
     range: Buffer? = nil,
     in context: KernelContext
@@ -303,17 +315,26 @@ package enum LinearOutput: Sendable {
       )
     }
     precondition(range == nil || outputSize == 4, "only f32 results have a range")
+    precondition((addend == nil) == (sum == nil), "a sum has two operands")
     var tail = unsafe tail
-    unsafe withConv(range: range?.elements(2, of: Float.self)) { conv in
-      unsafe qk_conv_run(
-        conv,
-        input.pointer(shape.inputElements * inputSize),
-        output.pointer(shape.outputElements * outputSize),
-        pad,
-        &tail,
-        context.pool,
-        context.scratch(scratchBytes)
-      )
+    let target = unsafe output.pointer(shape.outputElements * outputSize)
+    if let addend {
+      let distance = unsafe addend.pointer(shape.outputElements) - target
+      unsafe tail.addend = UInt(bitPattern: distance)
+    }
+    unsafe withUnsafePointer(to: sum ?? qk_u8_binary()) { sum in
+      unsafe tail.add = unsafe sum
+      unsafe withConv(range: range?.elements(2, of: Float.self)) { conv in
+        unsafe qk_conv_run(
+          conv,
+          input.pointer(shape.inputElements * inputSize),
+          target,
+          pad,
+          &tail,
+          context.pool,
+          context.scratch(scratchBytes)
+        )
+      }
     }
   }
 }

@@ -5,14 +5,50 @@ internal import Kernels
 extension PlanBuilder {
   // Integer
 
-  mutating func addIntegerConv(_ kind: IntegerConv, _ step: Step) throws(Refusal) -> Bool {
+  /// - Parameter residual: The sum that the convolution's result goes into, to be computed with it.
+  mutating func addIntegerConv(
+    _ kind: IntegerConv,
+    into residual: ResidualMatch? = nil,
+    _ step: Step
+  ) throws(Refusal) -> Bool {
     guard let x = step.inputs[0], let y = step.outputs.first,
       let shape = LinearShape(kind.geometry, x: self.shape(x), y: self.shape(y))
     else { return false }
-    let output = kind.tail.output(bias: kind.bias, inputZeroPoint: kind.inputZeroPoint)
+    let output = kind.tail.output(
+      bias: kind.bias,
+      inputZeroPoint: kind.inputZeroPoint,
+      sum: residual?.function
+    )
     let kernel = try convKernel(shape, y, output) { () throws(Refusal) in (kind.weights, .int8) }
-    try addLinear(kernel, name: "int8 \(shape.summary)", x, y, .channelsLast)
+    let name = "int8 \(shape.summary)"
+    if let residual {
+      try addSum(kernel, name: "\(name) + add", x, residual)
+    } else {
+      try addLinear(kernel, name: name, x, y, .channelsLast)
+    }
     return true
+  }
+
+  private mutating func addSum(
+    _ kernel: LinearKernel,
+    name: String,
+    _ x: ValueID,
+    _ residual: ResidualMatch
+  ) throws(Refusal) {
+    let source = try read(x, .channelsLast)
+    let addend = try read(residual.addend, .channelsLast)
+    let target = write(residual.sum, .channelsLast)
+    parameterBytes += kernel.residentBytes
+    add(
+      name,
+      reads: [source, addend],
+      writes: [target],
+      reusing: 1,
+      scratch: kernel.scratchBytes,
+      joining: [residual.step]
+    ) { (run) throws(Refusal) in
+      kernel.run(run[source], run[target], addend: run[addend], in: run.context)
+    }
   }
 
   mutating func addIntegerGemm(_ kind: IntegerGemm, _ step: Step) throws(Refusal) -> Bool {

@@ -72,6 +72,12 @@ struct PlanBuilder {
       joined.formUnion(match.steps.filter { $0 != match.last })
       return true
     }
+    if joinsSteps, let match = ResidualMatch(from: index, in: program, uses), isComputed(match.addend),
+      try addIntegerConv(match.conv, into: match, program.steps[index])
+    {
+      joined.insert(match.step)
+      return true
+    }
     let chain = RowChain(from: index, isLong: joinsSteps, in: program, uses, constants)
     guard let chain, try addRows(chain) else { return false }
     joined.formUnion(chain.steps)
@@ -113,6 +119,11 @@ struct PlanBuilder {
     guard shape.count > 2, size == 1 || size == 4 else { return .plain }
     guard shape[1] != 1, shape.dropFirst(2).contains(where: { $0 != 1 }) else { return .plain }
     return wanted
+  }
+
+  /// Whether the operations so far, or none at all, compute the value.
+  private func isComputed(_ id: ValueID) -> Bool {
+    table[id] != nil || views[id] != nil || constants.isConstant(id)
   }
 
   /// Whether the value is there channels-last, and that is not the same as plain.
