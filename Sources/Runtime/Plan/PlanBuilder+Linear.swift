@@ -304,10 +304,11 @@ extension PlanBuilder {
     _ layout: Layout
   ) throws(Refusal) {
     let source = try read(x, layout)
-    let target = write(y, layout)
+    let target = place(y, layout)
     parameterBytes += kernel.residentBytes
-    add(name, reads: [source], writes: [target], scratch: kernel.scratchBytes) { (run) throws(Refusal) in
-      kernel.run(run[source], run[target], in: run.context)
+    add(name + target.suffix, reads: [source], writes: [target.slot], scratch: kernel.scratchBytes) {
+      (run) throws(Refusal) in
+      kernel.run(run[source], run[target.slot], at: target.pixels, in: run.context)
     }
   }
 
@@ -359,16 +360,27 @@ extension PlanBuilder {
     let source = try read(x, layout)
     let scale = try read(scaleID, .plain)
     let zeroPoint = try read(zeroPointID, .plain)
-    let target = write(y, layout)
+    let target = place(y, layout)
     let range = ResultRange(memory: try PlanBuilder.memory(8))
-    ranges[target] = range
+    if target.pixels == nil { ranges[target.slot] = range }
     parameterBytes += kernel.residentBytes
-    add(name, reads: [source, scale, zeroPoint], writes: [target], scratch: kernel.scratchBytes) {
-      (run) throws(Refusal) in
+    add(
+      name + target.suffix,
+      reads: [source, scale, zeroPoint],
+      writes: [target.slot],
+      scratch: kernel.scratchBytes
+    ) { (run) throws(Refusal) in
       let parameters = (
         scale: run[scale].read(1, as: Float.self)[0], zeroPoint: run[zeroPoint].read(1, as: UInt8.self)[0]
       )
-      kernel.run(run[source], run[target], parameters: parameters, range: range.wanted, in: run.context)
+      kernel.run(
+        run[source],
+        run[target.slot],
+        at: target.pixels,
+        parameters: parameters,
+        range: range.wanted,
+        in: run.context
+      )
     }
   }
 }
