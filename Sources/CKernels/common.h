@@ -56,11 +56,27 @@ QK_INLINE void qk_set_parameters(float lo, float hi, float *scale, uint8_t *zero
   }
 }
 
+// Where the bytes lie that QK_TAIL_ADD adds to those of a row of results.
+QK_INLINE const uint8_t *qk_addends(const void *row, const struct qk_tail *tail) {
+  return (const uint8_t *)((uintptr_t)row + tail->addend);
+}
+
+// The addition of `add` on two bytes.
+QK_INLINE uint8_t qk_add(uint8_t a, uint8_t b, const struct qk_u8_binary *add) {
+  const int32_t zero_point = add->clamp.zero_point;
+  const float left = (float)(a - add->za) * add->ma;
+  const float right = (float)(b - add->zb) * add->mb;
+  const float lo = (float)(add->clamp.lowest - zero_point), hi = (float)(add->clamp.highest - zero_point);
+  return (uint8_t)(qk_rne(qk_clamp(left + right, lo, hi)) + zero_point);
+}
+
 // The integer tail on one sum; sums wrap like the vector kernels'.
 QK_INLINE void qk_tail1(int32_t acc, size_t at, void *row, const struct qk_tail *tail) {
   const int32_t sum = (int32_t)((uint32_t)acc + (uint32_t)tail->start[at]);
-  if (tail->kind == QK_TAIL_REQUANTIZE) {
-    ((uint8_t *)row)[at] = qk_requantize(sum, tail->scale[at], tail->lo, tail->hi, tail->zero_point);
+  if (tail->kind == QK_TAIL_REQUANTIZE || tail->kind == QK_TAIL_ADD) {
+    const uint8_t byte = qk_requantize(sum, tail->scale[at], tail->lo, tail->hi, tail->zero_point);
+    ((uint8_t *)row)[at] =
+        tail->kind == QK_TAIL_ADD ? qk_add(byte, qk_addends(row, tail)[at], tail->add) : byte;
   } else if (tail->kind == QK_TAIL_SUMS || tail->kind == QK_TAIL_ROWS) {
     ((int32_t *)row)[at] = tail->kind == QK_TAIL_SUMS ? sum : acc;
   } else {

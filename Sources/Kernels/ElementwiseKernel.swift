@@ -28,6 +28,8 @@ package struct ByteBinary: Sendable {
     return ByteBinary(function, zeroPointA: zeroPointB, zeroPointB: zeroPointA, clamp)
   }
 
+  var isAddition: Bool { if case .add = function { true } else { false } }
+
   var value: qk_u8_binary {
     let (multiply, ma, mb): (Bool, Float, Float) =
       switch function {

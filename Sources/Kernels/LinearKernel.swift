@@ -46,12 +46,32 @@ package struct LinearShape: Hashable, Sendable {
   package var outputElements: Int { outputPixels * groups * outputChannels }
 }
 
+/// Where the channels of a result lie in a buffer whose pixels have more.
+package struct PixelPlace: Hashable, Sendable {
+  /// Bytes before the first pixel's.
+  package var start: Int
+  /// Bytes from one pixel's to the next one's.
+  package var stride: Int
+
+  package init(start: Int, stride: Int) {
+    self.start = start
+    self.stride = stride
+  }
+}
+
 /// What a linear kernel does with its sums.
 package enum LinearOutput: Sendable {
   /// f32 weights and activations: `function(acc + bias)`.
   case float(bias: [Float]?, PointwiseFunction)
-  /// u8: `clamp(rne(f32(acc) * multipliers[c]) + z)`; `bias` is part of `acc`.
-  case requantized(bias: [Int32], inputZeroPoint: UInt8, multipliers: [Float], ByteClamp)
+  /// u8: `clamp(rne(f32(acc) * multipliers[c]) + z)`; `bias` is part of `acc`. Where a `sum` is given, the addition of
+  /// that, whose second operand is given at run time.
+  case requantized(
+    bias: [Int32],
+    inputZeroPoint: UInt8,
+    multipliers: [Float],
+    ByteClamp,
+    sum: ByteBinary? = nil
+  )
   /// f32, or u8 if `quantized` is given: `function(f32(acc) * scales[c] + realBias[c])`; `bias` is part of `acc`.
   case real(
     bias: [Int32],
@@ -84,6 +104,7 @@ package enum LinearOutput: Sendable {
   private var tail = unsafe qk_tail()
   private var post = qk_post()
   private var hasPost = false
+  private var sum: qk_u8_binary?
   private var padByte: UInt8 = 0
   private let isDynamic: Bool
 
@@ -169,8 +190,10 @@ package enum LinearOutput: Sendable {
       unsafe tail.kind = QK_TAIL_F32
       spreadBias(bias)
       setFunction(function, quantized: nil)
-    case .requantized(let bias, let inputZeroPoint, let multipliers, let clamp):
-      unsafe tail.kind = QK_TAIL_REQUANTIZE
+    case .requantized(let bias, let inputZeroPoint, let multipliers, let clamp, let sum):
+      precondition(sum.map { $0.isAddition && $0.zeroPointA == clamp.zeroPoint } ?? true)
+      self.sum = sum?.value
+      unsafe tail.kind = sum == nil ? QK_TAIL_REQUANTIZE : QK_TAIL_ADD
       unsafe conv.out_size = 1
       setStart(bias, inputZeroPoint)
       spread(multipliers, .scale)
@@ -225,11 +248,13 @@ package enum LinearOutput: Sendable {
   }
 
   private func withConv<R>(
+    at place: PixelPlace? = nil,
     range: UnsafeMutablePointer<Float>? = nil,
     _ body: (UnsafePointer<qk_conv>) -> R
   ) -> R {
     var conv = unsafe conv
     unsafe conv.range = unsafe range
+    if let place { unsafe conv.out_stride = place.stride }
     guard hasPost else { return unsafe body(&conv) }
     return unsafe withUnsafePointer(to: post) { post in
       unsafe conv.post = unsafe post
@@ -277,12 +302,16 @@ package enum LinearOutput: Sendable {
   /// - Parameters:
   ///   - input: f32 or u8 elements.
   ///   - output: Space for the results.
+  ///   - place: Where in `output` the results go; nil if they are all of it.
+  ///   - addend: What is added to the results, for a kernel of a sum; `output` may be the same.
   ///   - parameters: Scale and zero point of the input, for a dynamic kernel.
   ///   - range: Space for the least and the largest finite f32 result, 0 included, if they are wanted.
   ///   - context: Threads, and at least ``scratchBytes`` of scratch.
   package func run(
     _ input: Buffer,
     _ output: Buffer,
+    at place: PixelPlace? = nil,
+    addend: Buffer? = nil,
     parameters: (scale: Float, zeroPoint: UInt8)? = nil,
     range: Buffer? = nil,
     in context: KernelContext
@@ -303,17 +332,35 @@ package enum LinearOutput: Sendable {
       )
     }
     precondition(range == nil || outputSize == 4, "only f32 results have a range")
+    precondition((addend == nil) == (sum == nil), "a sum has two operands")
+    precondition(addend == nil || place == nil, "the operands of a sum lie in the same way")
     var tail = unsafe tail
-    unsafe withConv(range: range?.elements(2, of: Float.self)) { conv in
-      unsafe qk_conv_run(
-        conv,
-        input.pointer(shape.inputElements * inputSize),
-        output.pointer(shape.outputElements * outputSize),
-        pad,
-        &tail,
-        context.pool,
-        context.scratch(scratchBytes)
-      )
+    let target = unsafe target(output, at: place)
+    if let addend {
+      let distance = unsafe addend.pointer(shape.outputElements) - target
+      unsafe tail.addend = UInt(bitPattern: distance)
     }
+    unsafe withUnsafePointer(to: sum ?? qk_u8_binary()) { sum in
+      unsafe tail.add = unsafe sum
+      unsafe withConv(at: place, range: range?.elements(2, of: Float.self)) { conv in
+        unsafe qk_conv_run(
+          conv,
+          input.pointer(shape.inputElements * inputSize),
+          target,
+          pad,
+          &tail,
+          context.pool,
+          context.scratch(scratchBytes)
+        )
+      }
+    }
+  }
+
+  /// The first byte that the results go to.
+  private func target(_ output: Buffer, at place: PixelPlace?) -> UnsafeMutableRawPointer {
+    let pixelBytes = unsafe conv.out_stride
+    let place = place ?? PixelPlace(start: 0, stride: pixelBytes)
+    precondition(place.start >= 0 && place.stride >= place.start + pixelBytes)
+    return unsafe output.pointer(shape.outputPixels * place.stride) + place.start
   }
 }

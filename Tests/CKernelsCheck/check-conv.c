@@ -59,6 +59,7 @@ struct operands {
   uint8_t pad;
   struct qk_tail tail; // groups * nc channels
   const struct qk_post *post;
+  const char *addends; // as many as elements
   size_t elements; // of the output
 };
 
@@ -114,6 +115,7 @@ static void run(struct qk_conv c, enum qk_isa isa, size_t threads, const struct 
   tail.bias = bias;
   tail.scale = scale;
   tail.start = start;
+  tail.addend = (uintptr_t)o->addends - (uintptr_t)out;
   c.weights = packed;
   struct qk_pool *pool = qk_pool_create(threads);
   const size_t scratch = (qk_conv_scratch_bytes(&c) + 4095) / 4096 * 4096;
@@ -133,12 +135,12 @@ static void check(enum qk_isa isa, struct qk_conv c) {
   const enum qk_dtype dtype = c.dtype;
   const size_t size = dtype == QK_F32 ? 4 : 1, channels = c.groups * c.nc;
   const size_t inputs = c.batch * c.ih * c.iw * c.groups * c.kc, weights = channels * c.kc * c.kh * c.kw;
-  const enum qk_tail_kind kind = dtype == QK_F32 ? QK_TAIL_F32 : (enum qk_tail_kind)number(1, 3);
+  const enum qk_tail_kind kind = dtype == QK_F32 ? QK_TAIL_F32 : (enum qk_tail_kind[]){QK_TAIL_REQUANTIZE, QK_TAIL_DEQUANTIZE, QK_TAIL_SUMS, QK_TAIL_ADD}[number(0, 3)];
   const struct qk_post post = {{QK_LEAKY_RELU, 0.25f, 0, true}, true, 0.03f, 100};
   const bool staged = kind == QK_TAIL_DEQUANTIZE && number(0, 1) == 0;
   struct operands o = {guarded(inputs * size, size == 4 ? 4 : 0), guarded(weights * size, size == 4 ? 4 : 0),
                        dtype == QK_F32 ? 0 : (uint8_t)number(0, 255), random_tail(kind, channels),
-                       staged ? &post : NULL, c.batch * c.oh * c.ow * channels};
+                       staged ? &post : NULL, NULL, c.batch * c.oh * c.ow * channels};
   if (dtype == QK_F32) {
     fill_floats((float *)(void *)o.x, inputs, -1, 1);
     fill_floats((float *)(void *)o.w, weights, -1, 1);
@@ -146,6 +148,9 @@ static void check(enum qk_isa isa, struct qk_conv c) {
     fill_bytes(o.x, inputs, 0);
     fill_bytes(o.w, weights, 128);
   }
+  char *addends = guarded(o.elements, 0);
+  fill_bytes(addends, o.elements, 0);
+  o.addends = addends;
   c.out_size = staged ? 1 : tail_element_size(kind);
   char *expected = guarded(o.elements * c.out_size, 4), *got = guarded(o.elements * c.out_size, 4);
   struct qk_conv direct = c;

@@ -111,7 +111,13 @@ struct qk_tail random_tail(enum qk_tail_kind kind, size_t columns) {
   fill_bytes(row_zero_point, UINT8_MAX, 0);
   tail.row_scale = row_scale;
   tail.row_zero_point = row_zero_point;
-  if (kind == QK_TAIL_REQUANTIZE) {
+  struct qk_u8_binary *add = guarded(sizeof(struct qk_u8_binary), 8);
+  *add = (struct qk_u8_binary){.za = (uint8_t)tail.zero_point, .zb = (uint8_t)zero_points[number(0, 3)],
+                               .ma = real(0.1f, 2.0f), .mb = real(-2.0f, 2.0f)};
+  add->clamp.zero_point = add->clamp.lowest = (uint8_t)zero_points[number(0, 3)];
+  add->clamp.highest = number(0, 1) == 0 ? 255 : add->clamp.lowest;
+  tail.add = add;
+  if (kind == QK_TAIL_REQUANTIZE || kind == QK_TAIL_ADD) {
     tail.lo = number(0, 1) == 0 ? 0.0f : -(float)tail.zero_point;
     tail.hi = (float)(255 - tail.zero_point);
   } else if (number(0, 1) == 0) {
@@ -121,7 +127,9 @@ struct qk_tail random_tail(enum qk_tail_kind kind, size_t columns) {
   return tail;
 }
 
-size_t tail_element_size(enum qk_tail_kind kind) { return kind == QK_TAIL_REQUANTIZE ? 1 : 4; }
+size_t tail_element_size(enum qk_tail_kind kind) {
+  return kind == QK_TAIL_REQUANTIZE || kind == QK_TAIL_ADD ? 1 : 4;
+}
 
 // What the rest of an instruction set's kernels is made of when its own instructions are emulated.
 static enum qk_isa base(enum qk_isa isa) {

@@ -10,6 +10,8 @@ struct GraphDraft {
   var scheme = Scheme.float
   /// Whether dynamic gemms have parameters per row.
   var isPerRow = false
+  /// Of the stubs of the static scheme; nil for random ones.
+  var stubParameters: (scale: Float, zeroPoint: UInt8)?
 
   enum Scheme: CaseIterable {
     case float
@@ -45,7 +47,9 @@ struct GraphDraft {
   /// A quantize stub and the dequantize stub behind it, where the scheme is static.
   mutating func stubs(_ x: ValueID, scale: Float? = nil) throws -> ValueID {
     guard scheme == .staticInteger else { return x }
-    let parameters = try parameters(scale ?? random.float(0.01...0.06), UInt8(random.int(0...255)))
+    let (scale, zeroPoint) =
+      stubParameters ?? (scale ?? random.float(0.01...0.06), UInt8(random.int(0...255)))
+    let parameters = try parameters(scale, zeroPoint)
     let q = try node(.quantizeLinear(QuantizeLinear()), [x] + parameters)
     return try node(.dequantizeLinear(DequantizeLinear()), [q] + parameters)
   }

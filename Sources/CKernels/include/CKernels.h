@@ -43,6 +43,7 @@ enum qk_tail_kind {
   QK_TAIL_DEQUANTIZE, // f32: clamp(f32(acc + start) * scale + bias), product and sum rounded separately
   QK_TAIL_SUMS,       // s32: acc + start
   QK_TAIL_ROWS,       // f32: f32(acc - row_zero_point * start) * (row_scale * scale) + bias, each operation rounded
+  QK_TAIL_ADD,        // u8:  what QK_TAIL_REQUANTIZE gives, as the first operand of `add`
 };
 
 // Per-channel arrays start at the first channel of the panel and are readable up to the panel's width, arrays per row
@@ -57,6 +58,8 @@ struct qk_tail {
   const int32_t *start;
   const float *row_scale; // with QK_TAIL_ROWS only, as the next
   const uint8_t *row_zero_point;
+  const struct qk_u8_binary *add; // with QK_TAIL_ADD only, as the next: an addition whose za is zero_point
+  uintptr_t addend;               // from where a result goes to the byte that is added to it, which may be the same
 };
 
 // --- Matrix products with indirect rows

@@ -73,8 +73,10 @@ static struct cursor cursor_at(const struct job *job, size_t pixel, size_t offse
   return (struct cursor){pixel - row * c->ow, row - n * c->oh, job->in + n * c->ih * c->iw * c->in_stride + offset};
 }
 
-static void advance(const struct qk_conv *c, struct cursor *at) {
-  if (++at->ox < c->ow) return;
+// Moves on by `pixels` of the same line.
+static void advance(const struct qk_conv *c, struct cursor *at, size_t pixels) {
+  at->ox += pixels;
+  if (at->ox < c->ow) return;
   at->ox = 0;
   if (++at->oy < c->oh) return;
   at->oy = 0;
@@ -103,6 +105,13 @@ static void find_places(const struct qk_conv *c, struct cursor at, const char *p
                       : (struct place){(uintptr_t)padding, 0};
     }
   }
+}
+
+// Writes addresses that are `step` bytes apart. Few at a time, so that vectors, whose products of 64 bits are slow, do
+// not pay.
+static void spaced_addresses(size_t count, uintptr_t first, size_t step, const void **to) {
+#pragma clang loop vectorize(disable)
+  for (size_t i = 0; i < count; i++, first += step) to[i] = (const void *)first;
 }
 
 // Writes the addresses of the taps of one output pixel, `step` apart.
@@ -200,9 +209,8 @@ static void fill_rows(const struct job *job, struct blocks blocks, size_t first,
   struct cursor at = cursor_at(job, first, offset);
   char *gathered = scratch + layout->gathered;
   if (is_pointwise(c)) {
-    const char *row = job->in + first * c->in_stride + offset;
-    const size_t padded = kernel_padded(blocks, rows);
-    for (size_t i = 0; i < padded; i++) pointers[i] = row + qk_min(i, rows - 1) * c->in_stride;
+    spaced_addresses(rows, (uintptr_t)job->in + first * c->in_stride + offset, c->in_stride, pointers);
+    for (size_t i = rows; i < kernel_padded(blocks, rows); i++) pointers[i] = pointers[rows - 1];
     return;
   }
   struct place *places = (struct place *)(void *)(scratch + layout->places);
@@ -210,17 +218,21 @@ static void fill_rows(const struct job *job, struct blocks blocks, size_t first,
   bool is_new_line = true;
   for (size_t i = 0; i < rows;) {
     const size_t mr = kernel_for(blocks, rows - i)->mr, count = qk_min(mr, rows - i);
-    for (size_t j = 0; j < count; j++) {
+    for (size_t j = 0, pixels; j < count; j += pixels) {
       if (is_new_line) find_places(c, at, scratch, places);
+      pixels = 1;
       if (at.ox >= inner.first && at.ox < inner.end) {
-        for (size_t t = 0; t < taps; t++) pointers[t * mr + j] = (void *)(places[t].first + at.ox * places[t].step);
+        pixels = qk_min(count - j, inner.end - at.ox);
+        for (size_t t = 0; t < taps; t++) {
+          spaced_addresses(pixels, places[t].first + at.ox * places[t].step, places[t].step, pointers + t * mr + j);
+        }
       } else if (c->run == 1) {
         tap_addresses(c, at, scratch, mr, pointers + j);
       } else {
         run_addresses(c, at, scratch, mr, pointers + j, gathered + (i + j) * row_bytes);
       }
-      is_new_line = at.ox + 1 == c->ow;
-      advance(c, &at);
+      advance(c, &at, pixels);
+      is_new_line = at.ox == 0;
     }
     for (size_t j = count; j < mr; j++) {
       for (size_t t = 0; t < taps; t++) pointers[t * mr + j] = pointers[t * mr + count - 1];

@@ -22,28 +22,72 @@ QK_INLINE void store_row(const size_t NV, const size_t r, __m512i bytes, __mmask
   }
 }
 
-// Requantizes and stores rows of NV vectors of sums, 64 bytes at once: 4, 2, 1 or 1 rows.
-QK_INLINE void store_bytes(const size_t NV, size_t rows, size_t cols, const __m512i *sums, char *out,
-                           size_t out_stride, const struct qk_tail *tail) {
-  const struct qk_requantize64 to = qk_requantize64(tail);
-  // 4 columns of vector j come from lane `lane` of the bytes, double word j, and belong to double word 4 * j + lane.
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  const __mmask64 mask = qk_mask64(cols);
-  const size_t PER = NV < 3 ? 4 / NV : 1;
+// Copies sums out of the registers, for a loop over the rows there are.
+QK_INLINE void in_memory(const size_t MR, const size_t NV, const __m512i (*acc)[4], __m512i (*sums)[4]) {
+  QK_UNROLL for (size_t i = 0; i < MR; i++) {
+    QK_UNROLL for (size_t j = 0; j < NV; j++) sums[i][j] = acc[i][j];
+  }
+}
+
+// What requantizes rows of NV vectors of sums and adds to them if ADDS.
+struct bytes {
   __m512 scale[4];
-  QK_UNROLL for (size_t j = 0; j < NV; j++) scale[j] = _mm512_loadu_ps(tail->scale + j * 16);
-  for (size_t i = 0; i < rows; i += PER, sums += NV * PER) {
-    __m512i v[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
-    QK_UNROLL for (size_t s = 0; s < NV * PER; s++) v[s] = qk_scaled16(sums[s], scale[s % NV], &to);
-    const __m512i bytes = _mm512_permutexvar_epi32(order, qk_bytes64(v[0], v[1], v[2], v[3], &to));
-    QK_UNROLL for (size_t r = 0; r < PER; r++, out += out_stride) {
-      if (i + r < rows) store_row(NV, r, bytes, mask, out);
+  struct qk_requantize64 to;
+  struct qk_add16 add;
+  uintptr_t addend;
+  __m512i order;
+  __mmask64 mask;
+};
+
+QK_INLINE struct bytes bytes(const size_t NV, const bool ADDS, size_t cols, const struct qk_tail *tail) {
+  struct bytes b = {.to = qk_requantize64(tail), .addend = tail->addend, .mask = qk_mask64(cols)};
+  if (ADDS) b.add = qk_add16(tail);
+  QK_UNROLL for (size_t j = 0; j < NV; j++) b.scale[j] = _mm512_loadu_ps(tail->scale + j * 16);
+  // 4 columns of vector j come from lane `lane` of the bytes, double word j, and belong to double word 4 * j + lane.
+  b.order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  __asm__("" : "+v"(b.order)); // a known order would be turned into three permutations
+  return b;
+}
+
+// Stores the first `rows` of the 4, 2, 1 or 1 rows that make 64 bytes.
+QK_INLINE void store_bytes(const size_t NV, const bool ADDS, size_t rows, const __m512i (*sums)[4], char *out,
+                           size_t out_stride, const struct bytes *b) {
+  const size_t PER = NV < 3 ? 4 / NV : 1;
+  __m512i v[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+  QK_UNROLL for (size_t r = 0; r < PER; r++) {
+    const size_t row = qk_min(r, rows - 1);
+    const uint8_t *addends = (const uint8_t *)((uintptr_t)out + b->addend + row * out_stride);
+    QK_UNROLL for (size_t j = 0; j < NV; j++) {
+      v[r * NV + j] = ADDS ? qk_added16(sums[row][j], b->scale[j], addends + j * 16, &b->add)
+                           : qk_scaled16(sums[row][j], b->scale[j], &b->to);
     }
+  }
+  const __m512i bytes = _mm512_permutexvar_epi32(b->order, qk_bytes64(v[0], v[1], v[2], v[3], &b->to));
+  QK_UNROLL for (size_t r = 0; r < PER; r++, out += out_stride) {
+    if (r < rows) store_row(NV, r, bytes, b->mask, out);
+  }
+}
+
+// The same for all rows. Where there are MR, their sums stay in registers.
+QK_INLINE void store_all_bytes(const size_t MR, const size_t NV, const bool ADDS, size_t rows, size_t cols,
+                               const __m512i (*acc)[4], char *out, size_t out_stride, const struct qk_tail *tail) {
+  const size_t PER = NV < 3 ? 4 / NV : 1;
+  const struct bytes b = bytes(NV, ADDS, cols, tail);
+  if (rows == MR) {
+    QK_UNROLL for (size_t i = 0; i < MR; i += PER) {
+      store_bytes(NV, ADDS, MR - i, acc + i, out + i * out_stride, out_stride, &b);
+    }
+    return;
+  }
+  __m512i sums[12][4];
+  in_memory(MR, NV, acc, sums);
+  for (size_t i = 0; i < rows; i += PER) {
+    store_bytes(NV, ADDS, rows - i, (const __m512i(*)[4])(sums + i), out + i * out_stride, out_stride, &b);
   }
 }
 
 // Turns rows of NV vectors of sums into floats.
-QK_INLINE void store_floats(const size_t NV, size_t rows, size_t cols, const __m512i *sums, char *out,
+QK_INLINE void store_floats(const size_t NV, size_t rows, size_t cols, const __m512i (*sums)[4], char *out,
                             size_t out_stride, const struct qk_tail *tail) {
   const __m512 lo = _mm512_set1_ps(tail->lo), hi = _mm512_set1_ps(tail->hi);
   __m512 scale[4], bias[4];
@@ -53,16 +97,16 @@ QK_INLINE void store_floats(const size_t NV, size_t rows, size_t cols, const __m
     bias[j] = _mm512_loadu_ps(tail->bias + j * 16);
     mask[j] = cols > j * 16 ? qk_mask16(cols - j * 16) : 0;
   }
-  for (size_t i = 0; i < rows; i++, sums += NV, out += out_stride) {
+  for (size_t i = 0; i < rows; i++, out += out_stride) {
     QK_UNROLL for (size_t j = 0; j < NV; j++) {
-      _mm512_mask_storeu_ps(out + j * 64, mask[j], qk_dequantized16(sums[j], scale[j], bias[j], lo, hi));
+      _mm512_mask_storeu_ps(out + j * 64, mask[j], qk_dequantized16(sums[i][j], scale[j], bias[j], lo, hi));
     }
   }
 }
 
 // Turns rows of NV vectors of bare sums into floats by parameters per row.
-QK_INLINE void store_rows(const size_t NV, size_t rows, size_t cols, const __m512i *sums, char *out, size_t out_stride,
-                          const struct qk_tail *tail) {
+QK_INLINE void store_rows(const size_t NV, size_t rows, size_t cols, const __m512i (*sums)[4], char *out,
+                          size_t out_stride, const struct qk_tail *tail) {
   __m512i start[4];
   __m512 scale[4], bias[4];
   __mmask16 mask[4];
@@ -74,11 +118,11 @@ QK_INLINE void store_rows(const size_t NV, size_t rows, size_t cols, const __m51
   }
   const float *row_scale = tail->row_scale;
   const uint8_t *row_zero_point = tail->row_zero_point;
-  for (size_t i = 0; i < rows; i++, sums += NV, out += out_stride) {
+  for (size_t i = 0; i < rows; i++, out += out_stride) {
     const __m512i zero_point = _mm512_set1_epi32(row_zero_point[i]);
     const __m512 factor = _mm512_set1_ps(row_scale[i]);
     QK_UNROLL for (size_t j = 0; j < NV; j++) {
-      const __m512i sum = _mm512_sub_epi32(sums[j], _mm512_mullo_epi32(zero_point, start[j]));
+      const __m512i sum = _mm512_sub_epi32(sums[i][j], _mm512_mullo_epi32(zero_point, start[j]));
       const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(factor, scale[j]));
       _mm512_mask_storeu_ps(out + j * 64, mask[j], _mm512_add_ps(product, bias[j]));
     }
@@ -112,14 +156,18 @@ QK_INLINE void igemm(const size_t MR, const size_t NV, size_t rows, size_t cols,
       }
     }
   }
-  __m512i sums[12 * 4]; // in memory, for a loop over the rows there are
-  QK_UNROLL for (size_t i = 0; i < MR; i++) {
-    QK_UNROLL for (size_t j = 0; j < NV; j++) sums[i * NV + j] = acc[i][j];
-  }
+  const __m512i(*all)[4] = (const __m512i(*)[4])acc;
   if (tail->kind == QK_TAIL_REQUANTIZE) {
-    store_bytes(NV, rows, cols, sums, out, out_stride, tail);
+    store_all_bytes(MR, NV, false, rows, cols, all, out, out_stride, tail);
     return;
   }
+  if (tail->kind == QK_TAIL_ADD) {
+    store_all_bytes(MR, NV, true, rows, cols, all, out, out_stride, tail);
+    return;
+  }
+  __m512i copies[12][4];
+  in_memory(MR, NV, all, copies);
+  const __m512i(*sums)[4] = (const __m512i(*)[4])copies;
   if (tail->kind == QK_TAIL_DEQUANTIZE) {
     store_floats(NV, rows, cols, sums, out, out_stride, tail);
     return;
@@ -130,7 +178,7 @@ QK_INLINE void igemm(const size_t MR, const size_t NV, size_t rows, size_t cols,
   }
   const struct qk_tail copy = *tail; // which stores to the output cannot change
   for (size_t i = 0; i < rows; i++, out = (char *)out + out_stride) {
-    for (size_t j = 0; j * 16 < cols; j++) qk_finish16(sums[i * NV + j], j * 16, qk_mask16(cols - j * 16), out, &copy);
+    for (size_t j = 0; j * 16 < cols; j++) qk_finish16(sums[i][j], j * 16, qk_mask16(cols - j * 16), out, &copy);
   }
 }
 

@@ -174,20 +174,16 @@ static void range(size_t n, const float *x, float *lo, float *hi) {
 }
 
 static void binary_u8(size_t n, const uint8_t *a, const uint8_t *b, uint8_t *out, const struct qk_u8_binary *params) {
-  const int32_t za = params->za, zb = params->zb, zy = params->clamp.zero_point;
-  const float ma = params->ma, mb = params->mb;
-  const float lo = (float)(params->clamp.lowest - zy), hi = (float)(params->clamp.highest - zy);
-  if (params->multiply) {
-    QK_EACH(i) {
-      const float v = (float)((a[i] - za) * (b[i] - zb)) * ma;
-      out[i] = (uint8_t)(qk_rne(qk_clamp(v, lo, hi)) + zy);
-    }
+  const struct qk_u8_binary constant = *params; // which stores through `out` cannot change
+  if (!constant.multiply) {
+    QK_EACH(i) out[i] = qk_add(a[i], b[i], &constant);
     return;
   }
+  const int32_t za = constant.za, zb = constant.zb, zy = constant.clamp.zero_point;
+  const float lo = (float)(constant.clamp.lowest - zy), hi = (float)(constant.clamp.highest - zy);
   QK_EACH(i) {
-    const float left = (float)(a[i] - za) * ma;
-    const float right = (float)(b[i] - zb) * mb;
-    out[i] = (uint8_t)(qk_rne(qk_clamp(left + right, lo, hi)) + zy);
+    const float v = (float)((a[i] - za) * (b[i] - zb)) * constant.ma;
+    out[i] = (uint8_t)(qk_rne(qk_clamp(v, lo, hi)) + zy);
   }
 }
 

@@ -44,11 +44,17 @@ extension ByteBinary {
 }
 
 extension LinearTail {
-  /// What a kernel does for this tail.
-  func output(bias: [Int32], inputZeroPoint: UInt8) -> LinearOutput {
+  /// What a kernel does for this tail, and for an addition to its bytes if one is given.
+  func output(bias: [Int32], inputZeroPoint: UInt8, sum: ByteBinary? = nil) -> LinearOutput {
     switch self {
     case .requantize(let multipliers, let clamp):
-      .requantized(bias: bias, inputZeroPoint: inputZeroPoint, multipliers: multipliers, ByteClamp(clamp))
+      .requantized(
+        bias: bias,
+        inputZeroPoint: inputZeroPoint,
+        multipliers: multipliers,
+        ByteClamp(clamp),
+        sum: sum
+      )
     case .real(let scales, let realBias, let activation, let output):
       .real(
         bias: bias,

@@ -5,17 +5,52 @@ internal import Kernels
 extension PlanBuilder {
   // Integer
 
-  mutating func addIntegerConv(_ kind: IntegerConv, _ step: Step) throws(Refusal) -> Bool {
+  /// - Parameter residual: The sum that the convolution's result goes into, to be computed with it.
+  mutating func addIntegerConv(
+    _ kind: IntegerConv,
+    into residual: ResidualMatch? = nil,
+    _ step: Step
+  ) throws(Refusal) -> Bool {
     guard let x = step.inputs[0], let y = step.outputs.first,
       let plane = PlaneConv(kind.geometry, x: self.shape(x), y: self.shape(y))
     else { return false }
-    let output = kind.tail.output(bias: kind.bias, inputZeroPoint: kind.inputZeroPoint)
+    let output = kind.tail.output(
+      bias: kind.bias,
+      inputZeroPoint: kind.inputZeroPoint,
+      sum: residual?.function
+    )
     let kernel = try convKernel(plane.shape, y, output) { () throws(Refusal) in
       (try plane.arranged(kind.weights), .int8)
     }
+    let name = "int8 \(plane.summary)"
     let source = try stacked(x, plane) { _ in kind.inputZeroPoint }
-    try addLinear(kernel, name: "int8 \(plane.summary)", source, y, .channelsLast)
+    if let residual {
+      try addSum(kernel, name: "\(name) + add", source, residual)
+    } else {
+      addLinear(kernel, name: name, source, place(y, .channelsLast))
+    }
     return true
+  }
+
+  private mutating func addSum(
+    _ kernel: LinearKernel,
+    name: String,
+    _ source: SlotID,
+    _ residual: ResidualMatch
+  ) throws(Refusal) {
+    let addend = try read(residual.addend, .channelsLast)
+    let target = write(residual.sum, .channelsLast)
+    parameterBytes += kernel.residentBytes
+    add(
+      name,
+      reads: [source, addend],
+      writes: [target],
+      reusing: 1,
+      scratch: kernel.scratchBytes,
+      joining: [residual.step]
+    ) { (run) throws(Refusal) in
+      kernel.run(run[source], run[target], addend: run[addend], in: run.context)
+    }
   }
 
   mutating func addIntegerGemm(_ kind: IntegerGemm, _ step: Step) throws(Refusal) -> Bool {
@@ -283,13 +318,14 @@ extension PlanBuilder {
     _ y: ValueID,
     _ layout: Layout
   ) throws(Refusal) {
-    addLinear(kernel, name: name, source, write(y, layout))
+    addLinear(kernel, name: name, source, place(y, layout))
   }
 
-  mutating func addLinear(_ kernel: LinearKernel, name: String, _ source: SlotID, _ target: SlotID) {
+  mutating func addLinear(_ kernel: LinearKernel, name: String, _ source: SlotID, _ target: Place) {
     parameterBytes += kernel.residentBytes
-    add(name, reads: [source], writes: [target], scratch: kernel.scratchBytes) { (run) throws(Refusal) in
-      kernel.run(run[source], run[target], in: run.context)
+    add(name + target.suffix, reads: [source], writes: [target.slot], scratch: kernel.scratchBytes) {
+      (run) throws(Refusal) in
+      kernel.run(run[source], run[target.slot], at: target.pixels, in: run.context)
     }
   }
 
@@ -340,16 +376,27 @@ extension PlanBuilder {
     let (scaleID, zeroPointID) = try parameters(step)
     let scale = try read(scaleID, .plain)
     let zeroPoint = try read(zeroPointID, .plain)
-    let target = write(y, layout)
+    let target = place(y, layout)
     let range = ResultRange(memory: try PlanBuilder.memory(8))
-    ranges[target] = range
+    if target.pixels == nil { ranges[target.slot] = range }
     parameterBytes += kernel.residentBytes
-    add(name, reads: [source, scale, zeroPoint], writes: [target], scratch: kernel.scratchBytes) {
-      (run) throws(Refusal) in
+    add(
+      name + target.suffix,
+      reads: [source, scale, zeroPoint],
+      writes: [target.slot],
+      scratch: kernel.scratchBytes
+    ) { (run) throws(Refusal) in
       let parameters = (
         scale: run[scale].read(1, as: Float.self)[0], zeroPoint: run[zeroPoint].read(1, as: UInt8.self)[0]
       )
-      kernel.run(run[source], run[target], parameters: parameters, range: range.wanted, in: run.context)
+      kernel.run(
+        run[source],
+        run[target.slot],
+        at: target.pixels,
+        parameters: parameters,
+        range: range.wanted,
+        in: run.context
+      )
     }
   }
 }

@@ -3,41 +3,6 @@ internal import GraphIR
 internal import Kernels
 
 extension PlanBuilder {
-  /// Operands joined along an axis; `tables` bring bytes to the output's parameters.
-  mutating func addConcat(axis: Int, tables: [[UInt8]?], _ step: Step) throws(Refusal) -> Bool {
-    guard let y = step.outputs.first, axis < shape(y).count else { return false }
-    let operands = step.inputs.compactMap { $0 }
-    let wanted: Layout = operands.contains { livesChannelsLast($0) } ? .channelsLast : .plain
-    let target = write(y, wanted)
-    let physicalAxis = self[target].physicalAxis(axis)
-    let size = dtype(y).size
-    let physical = self[target].physicalShape
-    let rows = physical[..<physicalAxis].reduce(1, *)
-    let stride = physical[physicalAxis...].reduce(1, *) * size
-    var start = 0
-    var parts: [(source: SlotID, bytes: Int, start: Int, table: [UInt8]?)] = []
-    for (index, operand) in operands.enumerated() {
-      let source = try read(operand, self[target].layout)
-      let bytes = rows == 0 ? 0 : self[source].byteCount / rows
-      parts.append((source, bytes, start, index < tables.count ? tables[index] : nil))
-      start += bytes
-    }
-    add("concat", reads: parts.map(\.source), writes: [target]) { (run) throws(Refusal) in
-      for part in parts {
-        ElementwiseKernel.copyRows(
-          rows: rows,
-          bytes: part.bytes,
-          run[part.source],
-          run[target],
-          start: part.start,
-          stride: stride,
-          table: part.table
-        )
-      }
-    }
-    return true
-  }
-
   /// The same bytes under another shape.
   mutating func addRelabel(_ table: [UInt8]?, _ step: Step) throws(Refusal) -> Bool {
     guard let x = step.inputs[0], let y = step.outputs.first, step.outputs.count == 1 else { return false }

@@ -50,10 +50,10 @@ extension PlanBuilder {
     let source = try read(x, .channelsLast)
     let name = "\(prefix) \(phases.summary)"
     guard let interleaving = phases.interleaving(dtype(y)) else {
-      return addLinear(kernel, name: name, source, write(y, .channelsLast))
+      return addLinear(kernel, name: name, source, place(y, .channelsLast))
     }
     let between = between(dtype(y), [phases.shape.outputElements])
-    addLinear(kernel, name: name, source, between)
+    addLinear(kernel, name: name, source, Place(slot: between, pixels: nil))
     let target = write(y, .channelsLast)
     add("interleave phases", reads: [between], writes: [target]) { (run) throws(Refusal) in
       interleaving.run(run[between], run[target], in: run.context)

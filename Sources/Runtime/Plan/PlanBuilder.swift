@@ -24,7 +24,11 @@ struct PlanBuilder {
   private var step = 0
   /// Whether one operation may compute several steps, which leaves values in between without a slot.
   let joinsSteps: Bool
-  private let uses: StepUses
+  let uses: StepUses
+  /// Slots of concatenations that operations write before their turn.
+  private var begun: [ValueID: SlotID] = [:]
+  /// Values that lie in such slots and nowhere else.
+  private(set) var placed: Set<ValueID> = []
   /// Steps that the operation of another one computes.
   private var joined: Set<Int> = []
   /// By the step whose turn it is when all operands are there.
@@ -72,6 +76,12 @@ struct PlanBuilder {
       joined.formUnion(match.steps.filter { $0 != match.last })
       return true
     }
+    if joinsSteps, let match = ResidualMatch(from: index, in: program, uses), isComputed(match.addend),
+      try addIntegerConv(match.conv, into: match, program.steps[index])
+    {
+      joined.insert(match.step)
+      return true
+    }
     let chain = RowChain(from: index, isLong: joinsSteps, in: program, uses, constants)
     guard let chain, try addRows(chain) else { return false }
     joined.formUnion(chain.steps)
@@ -115,6 +125,11 @@ struct PlanBuilder {
     return wanted
   }
 
+  /// Whether the operations so far, or none at all, compute the value.
+  private func isComputed(_ id: ValueID) -> Bool {
+    table[id] != nil || views[id] != nil || constants.isConstant(id)
+  }
+
   /// Whether the value is there channels-last, and that is not the same as plain.
   func livesChannelsLast(_ id: ValueID) -> Bool { table[id]?[.channelsLast] != nil }
 
@@ -155,12 +170,24 @@ struct PlanBuilder {
     return target
   }
 
-  /// A new slot for a value, to be written by the next operation.
+  /// The slot of a value, to be written by the next operation; a new one if none is begun.
   mutating func write(_ id: ValueID, _ wanted: Layout) -> SlotID {
-    let layout = layout(of: id, wanted: wanted)
+    let slot = begun.removeValue(forKey: id) ?? newSlot(id, layout(of: id, wanted: wanted))
+    table[id, default: [:]][self[slot].layout] = slot
+    return slot
+  }
+
+  private mutating func newSlot(_ id: ValueID, _ layout: Layout) -> SlotID {
     let slot = SlotID(index: slots.count)
     slots.append(Slot(value: id, dtype: dtype(id), shape: shape(id), layout: layout))
-    table[id, default: [:]][layout] = slot
+    return slot
+  }
+
+  /// The slot of a concatenation, of which the next operation writes the channels of `id`.
+  mutating func write(_ id: ValueID, into concatenation: ValueID) -> SlotID {
+    let slot = begun[concatenation] ?? newSlot(concatenation, .channelsLast)
+    begun[concatenation] = slot
+    placed.insert(id)
     return slot
   }
 
