@@ -86,22 +86,41 @@ QK_INLINE void store_all_bytes(const size_t MR, const size_t NV, const bool ADDS
   }
 }
 
-// Turns rows of NV vectors of sums into floats.
-QK_INLINE void store_floats(const size_t NV, size_t rows, size_t cols, const __m512i (*sums)[4], char *out,
-                            size_t out_stride, const struct qk_tail *tail) {
-  const __m512 lo = _mm512_set1_ps(tail->lo), hi = _mm512_set1_ps(tail->hi);
-  __m512 scale[4], bias[4];
+// What turns rows of NV vectors of sums into floats.
+struct floats {
+  __m512 scale[4], bias[4], lo, hi;
   __mmask16 mask[4];
+};
+
+QK_INLINE struct floats floats(const size_t NV, size_t cols, const struct qk_tail *tail) {
+  struct floats f = {.lo = _mm512_set1_ps(tail->lo), .hi = _mm512_set1_ps(tail->hi)};
   QK_UNROLL for (size_t j = 0; j < NV; j++) {
-    scale[j] = _mm512_loadu_ps(tail->scale + j * 16);
-    bias[j] = _mm512_loadu_ps(tail->bias + j * 16);
-    mask[j] = cols > j * 16 ? qk_mask16(cols - j * 16) : 0;
+    f.scale[j] = _mm512_loadu_ps(tail->scale + j * 16);
+    f.bias[j] = _mm512_loadu_ps(tail->bias + j * 16);
+    f.mask[j] = cols > j * 16 ? qk_mask16(cols - j * 16) : 0;
   }
-  for (size_t i = 0; i < rows; i++, out += out_stride) {
-    QK_UNROLL for (size_t j = 0; j < NV; j++) {
-      _mm512_mask_storeu_ps(out + j * 64, mask[j], qk_dequantized16(sums[i][j], scale[j], bias[j], lo, hi));
-    }
+  return f;
+}
+
+// Stores one row.
+QK_INLINE void store_floats(const size_t NV, const __m512i *sums, char *out, const struct floats *f) {
+  QK_UNROLL for (size_t j = 0; j < NV; j++) {
+    const __m512 v = qk_dequantized16(sums[j], f->scale[j], f->bias[j], f->lo, f->hi);
+    _mm512_mask_storeu_ps(out + j * 64, f->mask[j], v);
   }
+}
+
+// All rows. Where there are MR, their sums stay in registers.
+QK_INLINE void store_all_floats(const size_t MR, const size_t NV, size_t rows, size_t cols, const __m512i (*acc)[4],
+                                char *out, size_t out_stride, const struct qk_tail *tail) {
+  const struct floats f = floats(NV, cols, tail);
+  if (rows == MR) {
+    QK_UNROLL for (size_t i = 0; i < MR; i++) store_floats(NV, acc[i], out + i * out_stride, &f);
+    return;
+  }
+  __m512i sums[12][4];
+  in_memory(MR, NV, acc, sums);
+  for (size_t i = 0; i < rows; i++) store_floats(NV, sums[i], out + i * out_stride, &f);
 }
 
 // Turns rows of NV vectors of bare sums into floats by parameters per row.
@@ -165,13 +184,13 @@ QK_INLINE void igemm(const size_t MR, const size_t NV, size_t rows, size_t cols,
     store_all_bytes(MR, NV, true, rows, cols, all, out, out_stride, tail);
     return;
   }
+  if (tail->kind == QK_TAIL_DEQUANTIZE) {
+    store_all_floats(MR, NV, rows, cols, all, out, out_stride, tail);
+    return;
+  }
   __m512i copies[12][4];
   in_memory(MR, NV, all, copies);
   const __m512i(*sums)[4] = (const __m512i(*)[4])copies;
-  if (tail->kind == QK_TAIL_DEQUANTIZE) {
-    store_floats(NV, rows, cols, sums, out, out_stride, tail);
-    return;
-  }
   if (tail->kind == QK_TAIL_ROWS) {
     store_rows(NV, rows, cols, sums, out, out_stride, tail);
     return;
