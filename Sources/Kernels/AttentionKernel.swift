@@ -31,6 +31,8 @@ package struct AttentionKernel: Sendable {
   /// Elements of a value.
   package let columns: Int
   package var factor: Float = 1
+  /// Whether weights that would be no numbers are 0.
+  package var isGuarded = false
   /// One query per row, of neighbouring elements.
   private let q: Matrices
   /// One key per row.
@@ -85,6 +87,7 @@ package struct AttentionKernel: Sendable {
       unsafe value.depth = depth
       unsafe value.columns = columns
       unsafe value.factor = factor
+      unsafe value.guarded = isGuarded
       let first = offsets.baseAddress
       unsafe value.q_offsets = first
       unsafe value.k_offsets = first.map { unsafe $0 + batch }

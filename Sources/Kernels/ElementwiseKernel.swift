@@ -257,14 +257,22 @@ package enum ElementwiseKernel {
     return (scale, zeroPoint)
   }
 
-  /// Softmax of each of `rows` rows.
-  package static func softmax(rows: Int, columns: Int, _ x: Buffer, _ y: Buffer, in context: KernelContext) {
+  /// Softmax of each of `rows` rows; guarded, those that would be no numbers are 0.
+  package static func softmax(
+    rows: Int,
+    columns: Int,
+    isGuarded: Bool = false,
+    _ x: Buffer,
+    _ y: Buffer,
+    in context: KernelContext
+  ) {
     unsafe qk_f32_softmax_run(
       context.isa,
       rows,
       columns,
       x.elements(rows * columns, of: Float.self),
       y.elements(rows * columns, of: Float.self),
+      isGuarded,
       context.pool
     )
   }

@@ -13,6 +13,7 @@ public enum PassList {
     .foldAttentionScale,
     .recognizeLayerNorm,
     .recognizeGelu,
+    .recognizeGuardedSoftmax,
     .recognizeActivations,
     .swapRelu6,
     .fuseActivation,

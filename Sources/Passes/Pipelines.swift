@@ -43,6 +43,7 @@ public enum Pipelines {
     .once(.foldAttentionScale),  // after the scalars, which make linear layers of products and sums
     .once(.recognizeLayerNorm),
     .once(.recognizeGelu),
+    .once(.recognizeGuardedSoftmax),
     .once(.recognizeActivations),  // before ReLU6: the clip inside of a hard-swish must not be touched
     .once(.swapRelu6),  // before fusion, which turns the clip into an attribute
     .once(.fuseActivation),  // after BatchNorm, which stands between a convolution and its activation

@@ -274,3 +274,35 @@ struct QuantizeTablesTests {
     #expect(try !run(.quantizeTables, try graph(rows: 1024, nodes)).changed)
   }
 }
+
+@Suite("RecognizeGuardedSoftmax")
+struct RecognizeGuardedSoftmaxTests {
+  private func text(zero: String = "0", shared: String = "") -> String {
+    """
+    graph @g {
+      input %x: f32[2, 3]
+      const %zero: f32[] = \(zero)
+      %p: f32[2, 3] = softmax(%x)
+      %e: bool[2, 3] = equal(%p, %p)
+      %n: bool[2, 3] = not(%e)
+      %y: f32[2, 3] = where(%n, %zero, %p)
+      output %y
+      \(shared)
+    }
+    """
+  }
+
+  @Test("What torch exports for attention becomes one operator")
+  func applied() throws {
+    #expect(
+      try run(.recognizeGuardedSoftmax, text()).body
+        == "%y: f32[2, 3] = softmax(%x) {guarded = 1}\noutput %y"
+    )
+  }
+
+  @Test("Not applied where another number stands in, or the softmax is an output")
+  func notApplied() throws {
+    #expect(!(try run(.recognizeGuardedSoftmax, text(zero: "1"))).body.contains("guarded"))
+    #expect(!(try run(.recognizeGuardedSoftmax, text(shared: "output %p"))).body.contains("guarded"))
+  }
+}

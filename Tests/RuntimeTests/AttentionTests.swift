@@ -15,6 +15,8 @@ import Testing
     var factor: (kind: Binary.Kind, isFirst: Bool)?
     var softmaxAxis = -1
     var showsScores = false
+    /// Adds -infinity to all scores of the first query, which guarded softmax gives 0.
+    var isGuarded = false
     var perm = [0, 2, 1, 3]
     var isJoined = true
   }
@@ -26,6 +28,7 @@ import Testing
     Form(testDescription: "a mask of queries", mask: [3, 6, 1], factor: (.div, false)),
     Form(testDescription: "one number for a mask", mask: [1]),
     Form(testDescription: "results as they are", perm: [0, 1, 2, 3]),
+    Form(testDescription: "queries that see nothing", isGuarded: true),
     Form(testDescription: "a factor on the left", factor: (.mul, true)),
     Form(testDescription: "columns moved outward", perm: [0, 1, 3, 2]),
     Form(testDescription: "a divided factor", factor: (.div, true), isJoined: false),
@@ -54,7 +57,13 @@ import Testing
     if let mask = form.mask {
       scores = try draft.node(.binary(Binary(.add)), [scores, operand("mask", mask)])
     }
-    scores = try draft.node(.softmax(Softmax(axis: form.softmaxAxis)), [scores])
+    if form.isGuarded {
+      let nothing = [-Float.infinity] + [Float](repeating: 0, count: 5)
+      let mask = draft.constant("nothing", try .floats(nothing, [6, 1]))
+      scores = try draft.node(.binary(Binary(.add)), [scores, mask])
+    }
+    let softmax = Softmax(axis: form.softmaxAxis, isGuarded: form.isGuarded)
+    scores = try draft.node(.softmax(softmax), [scores])
     var y = try draft.node(.matMul(MatMul()), [scores, v])
     y = try draft.node(.transpose(Transpose(perm: form.perm)), [y])
     draft.graph.addOutput(try draft.node(.unary(Unary(.relu)), [y]))

@@ -208,7 +208,8 @@ private func pointwiseSamples(_ random: inout SplitMix64) -> [Op] {
     .hardSigmoid(HardSigmoid(alpha: random.real(), beta: random.real())),
     .leakyRelu(LeakyRelu(alpha: random.real())), .elu(Elu(alpha: random.real(), scale: random.real())),
     .gelu(Gelu(isTanh: random.bool())), .where(Where()),
-    .prelu(Prelu()), .softmax(Softmax(axis: random.int(-3...3), isLog: random.bool())),
+    .prelu(Prelu()),
+    .softmax(Softmax(axis: random.int(-3...3), isLog: random.bool(), isGuarded: random.bool())),
   ]
   return ops
 }

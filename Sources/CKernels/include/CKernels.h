@@ -406,7 +406,9 @@ void qk_transpose_run(size_t size, size_t batch, size_t channels, size_t pixels,
 // Copies `rows` rows of `bytes` bytes, through a table of 256 entries unless that is NULL.
 void qk_copy_rows(size_t rows, size_t bytes, const void *in, size_t in_stride, void *out, size_t out_stride,
                   const uint8_t *table);
-void qk_f32_softmax_run(enum qk_isa isa, size_t rows, size_t columns, const float *x, float *out, struct qk_pool *pool);
+// Guarded, rows that would be no numbers are 0.
+void qk_f32_softmax_run(enum qk_isa isa, size_t rows, size_t columns, const float *x, float *out, bool guarded,
+                        struct qk_pool *pool);
 
 // What becomes of `rows` rows of f32, in this order; a stage whose first pointer is NULL is left out. Results may take
 // the place of x or of the addend.
@@ -501,6 +503,7 @@ struct qk_attention {
   size_t batch, queries, keys;
   size_t depth, columns; // of a query and a key; of a value
   float factor;
+  bool guarded; // weights that would be no numbers are 0
   const size_t *q_offsets, *k_offsets, *v_offsets, *mask_offsets, *out_offsets;
   size_t q_row, out_row;         // elements between rows
   size_t k_row, k_column;        // elements between keys and between their elements

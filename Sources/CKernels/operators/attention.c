@@ -101,7 +101,12 @@ static void attention_task(void *context, size_t index, size_t thread) {
     float factors[BLOCK];
     multiply(a->isa, &job->keys, rows, q, a->q_row, keys, scores, job->score_stride);
     for (size_t i = 0; i < rows; i++) {
-      factors[i] = 1.0f / weigh(job, pair, query + i, scores + i * job->score_stride);
+      float *const row = scores + i * job->score_stride, sum = weigh(job, pair, query + i, row);
+      factors[i] = 1.0f / sum;
+      if (a->guarded && sum != sum) {
+        memset(row, 0, job->score_stride * sizeof(float));
+        factors[i] = 0.0f;
+      }
     }
     multiply(a->isa, &job->values, rows, scores, job->score_stride, values, out, a->out_row);
     for (size_t i = 0; i < rows; i++) ops->scale_f32(a->columns, out + i * a->out_row, factors[i]);

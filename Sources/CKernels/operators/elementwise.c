@@ -15,6 +15,7 @@ struct job {
   uint8_t zero_point;
   enum qk_float_binary function;
   float *ranges;
+  bool guarded;
 };
 
 static void run(size_t n, struct job *job, struct qk_pool *pool, qk_task_fn task) {
@@ -248,11 +249,14 @@ static void softmax_task(void *context, size_t index, size_t thread) {
   const struct job *j = context;
   (void)thread;
   const size_t at = index * j->channels;
-  j->ops->softmax(j->channels, (const float *)j->a + at, (float *)j->out + at);
+  float *const out = (float *)j->out + at;
+  j->ops->softmax(j->channels, (const float *)j->a + at, out);
+  // One that is no number makes the sum none, and so all.
+  if (j->guarded && out[0] != out[0]) memset(out, 0, j->channels * sizeof(float));
 }
 
-void qk_f32_softmax_run(enum qk_isa isa, size_t rows, size_t columns, const float *x, float *out,
+void qk_f32_softmax_run(enum qk_isa isa, size_t rows, size_t columns, const float *x, float *out, bool guarded,
                         struct qk_pool *pool) {
-  struct job job = {.ops = qk_vector_ops(isa), .channels = columns, .a = x, .out = out};
+  struct job job = {.ops = qk_vector_ops(isa), .channels = columns, .a = x, .out = out, .guarded = guarded};
   qk_pool_run(pool, rows, &job, softmax_task);
 }

@@ -6,15 +6,19 @@ public struct Softmax: OpPayload {
   public var axis: Int
   /// Whether the logarithm of the result is meant.
   public var isLog: Bool
+  /// Whether what would be no number, as where all of `x` is −∞, is 0.
+  public var isGuarded: Bool
 
-  public init(axis: Int = -1, isLog: Bool = false) {
+  public init(axis: Int = -1, isLog: Bool = false, isGuarded: Bool = false) {
     self.axis = axis
     self.isLog = isLog
+    self.isGuarded = isGuarded
   }
 
   init(_ a: inout AttributeReader) throws(Refusal) {
     axis = try a.int("axis") ?? -1
     isLog = try a.bool("log") ?? false
+    isGuarded = try a.bool("guarded") ?? false
   }
 
   public var name: String { "softmax" }
@@ -25,6 +29,7 @@ public struct Softmax: OpPayload {
     var result = Attributes()
     result.set("axis", axis, unless: -1)
     result.set("log", isLog, unless: false)
+    result.set("guarded", isGuarded, unless: false)
     return result
   }
 

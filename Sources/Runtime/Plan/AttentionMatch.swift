@@ -16,6 +16,8 @@ struct AttentionMatch {
   let keys: ValueID
   var factor: Float = 1
   var mask: ValueID?
+  /// Whether the softmax is.
+  var isGuarded = false
   var v: ValueID
   /// The result of the last product.
   var y: ValueID
@@ -58,6 +60,7 @@ struct AttentionMatch {
           return nil
         }
         isSoftmaxDone = true
+        isGuarded = softmax.isGuarded
       default: return nil
       }
       steps.append(index)

@@ -29,6 +29,7 @@ extension PlanBuilder {
       y: y
     )
     kernel.factor = match.factor
+    kernel.isGuarded = match.isGuarded
     let attention = kernel
     let sources = (q.source, keys.source, v.source, mask?.source)
     add(

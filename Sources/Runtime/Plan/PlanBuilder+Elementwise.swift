@@ -90,7 +90,14 @@ extension PlanBuilder {
     let target = write(y, .plain)
     let rows = self[source].count / columns
     add("f32 softmax", reads: [source], writes: [target], reusing: 0) { (run) throws(Refusal) in
-      ElementwiseKernel.softmax(rows: rows, columns: columns, run[source], run[target], in: run.context)
+      ElementwiseKernel.softmax(
+        rows: rows,
+        columns: columns,
+        isGuarded: op.isGuarded,
+        run[source],
+        run[target],
+        in: run.context
+      )
     }
     return true
   }

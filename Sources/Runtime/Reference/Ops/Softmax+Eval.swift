@@ -29,6 +29,7 @@ extension Softmax {
     for value in values where value > largest || value.isNaN { largest = value }
     let exponentials = values.map { ExactMath.exp($0 - largest) }
     let sum = exponentials.reduce(0, +)
+    if isGuarded, sum.isNaN { return values.map { _ in 0 } }
     guard isLog else { return exponentials.map { $0 / sum } }
     let logarithm = ExactMath.log(sum)
     return values.map { $0 - largest - logarithm }
