@@ -168,6 +168,17 @@ import Testing
     #expect(shown == [observed[0]: 1, observed[1]: 200])
   }
 
+  @Test("Layer normalisation by one scale for all columns, as groups have, is a kernel")
+  func groupNormalisation() throws {
+    var draft = GraphDraft(seed: 11, .float)
+    let x = draft.graph.addInput("x", TensorType(.float32, known: [2, 4, 60]))
+    let scale = draft.constant("scale", try .floats([1.5]))
+    let bias = draft.constant("bias", try .floats([-0.25]))
+    draft.graph.addOutput(try draft.node(.layerNorm(LayerNorm()), [x, scale, bias]))
+    try PlanTests.compare(draft.graph, seed: 12, tolerance: 1e-5, "one scale")
+    #expect(try PlanTests.kernels(draft.graph) == ["f32 layer norm"])
+  }
+
   @Test("Resizing and padding agree, and no image is left to the reference")
   func resampling() throws {
     let extents = [[9], [6, 7], [3, 4, 5]]

@@ -107,10 +107,10 @@ extension PlanBuilder {
       dilations: op.dilations,
       group: op.group
     )
-    guard let plane = PlaneConv(geometry, x: self.shape(x), y: self.shape(y)),
-      let bias = try constantBias(step)
-    else { return false }
-    let output = LinearOutput.float(bias: bias.values, PointwiseFunction(op.activation))
+    guard let plane = PlaneConv(geometry, x: self.shape(x), y: self.shape(y)), hasKnownBias(step) else {
+      return false
+    }
+    let output = try LinearOutput.float(bias: knownBias(step), PointwiseFunction(op.activation))
     let kernel = try convKernel(plane.shape, y, output) { () throws(Refusal) in
       let (weights, element) = try floatWeights(w)
       return (try plane.arranged(weights), element)
@@ -121,11 +121,16 @@ extension PlanBuilder {
     return true
   }
 
-  /// The bias of a convolution, with nil for none; nil where it is computed.
-  func constantBias(_ step: Step) throws(Refusal) -> (values: [Float]?, Void)? {
-    guard step.inputs.count > 2, let b = step.inputs[2] else { return (nil, ()) }
-    guard constants.isConstant(b) else { return nil }
-    return (try constants.tensor(b).floatValues(), ())
+  /// Whether the bias of a convolution is constant or absent.
+  func hasKnownBias(_ step: Step) -> Bool {
+    guard step.inputs.count > 2, let b = step.inputs[2] else { return true }
+    return constants.isConstant(b)
+  }
+
+  /// The bias of a convolution, which is known; nil where it is absent.
+  func knownBias(_ step: Step) throws(Refusal) -> [Float]? {
+    guard step.inputs.count > 2, let b = step.inputs[2] else { return nil }
+    return try constants.tensor(b).floatValues()
   }
 
   mutating func addFloatGemm(_ op: Gemm, _ step: Step) throws(Refusal) -> Bool {

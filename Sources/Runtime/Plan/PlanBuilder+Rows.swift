@@ -11,8 +11,8 @@ extension PlanBuilder {
     else { return false }
     let x = try read(chain.x, .plain)
     let addend = try slot(chain.addend)
-    let scale = try slot(chain.norm?.scale)
-    let bias = try slot(chain.norm?.bias)
+    let scale = try parameter(chain.norm?.scale, of: chain)
+    let bias = try parameter(chain.norm?.bias, of: chain)
     let sum = chain.sum.map { write($0, .plain) }
     let result = chain.result.map { write($0, .plain) }
     let quantized = chain.quantized.map { write($0, .plain) }
@@ -50,6 +50,16 @@ extension PlanBuilder {
   private mutating func slot(_ id: ValueID?) throws(Refusal) -> SlotID? {
     guard let id else { return nil }
     return try read(id, .plain)
+  }
+
+  /// A scale or bias with an element per column.
+  private mutating func parameter(_ id: ValueID?, of chain: RowChain) throws(Refusal) -> SlotID? {
+    let columns = shape(chain.x).last ?? 1
+    guard let id, shape(id) == [1], columns > 1, let number = try constants.tensor(id).floatValues()?.first
+    else {
+      return try slot(id)
+    }
+    return try constant([Float](repeating: number, count: columns))
   }
 
   /// For profiles, such as `f32 add, layer norm, quantize rows`.

@@ -18,7 +18,7 @@ extension PlanBuilder {
 
   mutating func addFloatConvTranspose(_ op: ConvTranspose, _ step: Step) throws(Refusal) -> Bool {
     guard let x = step.inputs[0], let w = step.inputs[1], let y = step.outputs.first, dtype(x) == .float32,
-      constants.isConstant(w), let bias = try constantBias(step)
+      constants.isConstant(w), hasKnownBias(step)
     else { return false }
     let geometry = ConvGeometry(
       kernel: Array(self.shape(w).dropFirst(2)),
@@ -30,7 +30,8 @@ extension PlanBuilder {
     guard let phases = PhaseConv(geometry, weights: self.shape(w), x: self.shape(x), y: self.shape(y)) else {
       return false
     }
-    let output = LinearOutput.float(bias: bias.values.map(phases.spread), PointwiseFunction(op.activation))
+    let bias = try knownBias(step).map(phases.spread)
+    let output = LinearOutput.float(bias: bias, PointwiseFunction(op.activation))
     let kernel = try convKernel(phases.shape, y, output) { () throws(Refusal) in
       let (weights, element) = try floatWeights(w)
       return (try phases.arranged(weights), element)

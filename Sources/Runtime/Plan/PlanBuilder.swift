@@ -197,6 +197,15 @@ struct PlanBuilder {
     return SlotID(index: slots.count - 1)
   }
 
+  /// A slot that holds these numbers.
+  mutating func constant(_ elements: [Float]) throws(Refusal) -> SlotID {
+    let slot = between(.float32, [elements.count])
+    let memory = try PlanBuilder.memory(self[slot].byteCount)
+    memory.buffer.write(elements)
+    constantMemory[slot] = memory
+    return slot
+  }
+
   private mutating func constantSlot(_ id: ValueID, _ layout: Layout) throws(Refusal) -> SlotID {
     let tensor = try constants.tensor(id)
     let slot = SlotID(index: slots.count)

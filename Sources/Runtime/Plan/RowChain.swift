@@ -101,7 +101,10 @@ struct RowChain {
       let rank = shape(step.inputs[0])?.count ?? 0
       let parameters = step.inputs.dropFirst().compactMap { $0 }
       guard op.axis == -1 || op.axis == rank - 1, !parameters.isEmpty,
-        parameters.allSatisfy({ (steps.isEmpty || constants.isConstant($0)) && shape($0) == [columns] })
+        parameters.allSatisfy({ id in
+          shape(id) == [columns]
+            ? steps.isEmpty || constants.isConstant(id) : shape(id) == [1] && constants.isConstant(id)
+        })
       else { return nil }
       return .norm
     case .float: return RowChain.function(step) == nil ? nil : .function
