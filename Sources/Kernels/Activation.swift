@@ -26,8 +26,8 @@ package enum PointwiseFunction: Hashable, Sendable {
     }
   }
 
-  /// - Parameter isExact: Whether functions of section 8.2 are computed as it says, in f64.
-  func value(isExact: Bool) -> qk_activation {
+  /// As the C kernels take it.
+  var value: qk_activation {
     let (function, a, b): (qk_function, Float, Float) =
       switch self {
       case .identity: (QK_IDENTITY, 0, 0)
@@ -44,7 +44,7 @@ package enum PointwiseFunction: Hashable, Sendable {
       case .erf: (QK_ERF, 0, 0)
       case .tanh: (QK_TANH, 0, 0)
       }
-    return qk_activation(function: function, a: a, b: b, exact: isExact)
+    return qk_activation(function: function, a: a, b: b)
   }
 }
 

@@ -170,7 +170,7 @@ package enum ElementwiseKernel {
     _ y: Buffer,
     in context: KernelContext
   ) {
-    var activation = function.value(isExact: false)
+    var activation = function.value
     unsafe qk_f32_activate_run(
       context.isa,
       count,

@@ -218,7 +218,7 @@ package enum LinearOutput: Sendable {
       unsafe (tail.lo, tail.hi) = (-.infinity, .infinity)
       guard function != .identity else { return }
       hasPost = true
-      post.activation = function.value(isExact: false)
+      post.activation = function.value
     }
   }
 
@@ -239,7 +239,7 @@ package enum LinearOutput: Sendable {
     unsafe (tail.lo, tail.hi) = function.clamp ?? (-.infinity, .infinity)
     guard function.clamp == nil || quantized != nil else { return }
     hasPost = true
-    post.activation = (function.clamp == nil ? function : .identity).value(isExact: quantized != nil)
+    post.activation = (function.clamp == nil ? function : .identity).value
     guard let quantized else { return }
     post.quantize = true
     post.scale = quantized.scale

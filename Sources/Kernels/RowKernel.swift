@@ -68,7 +68,7 @@ package struct RowKernel: Sendable {
     unsafe chain.quantized = operands.quantized?.elements.elements(count, of: UInt8.self)
     unsafe chain.scales = operands.quantized?.scales.elements(rows, of: Float.self)
     unsafe chain.zero_points = operands.quantized?.zeroPoints.elements(rows, of: UInt8.self)
-    var activation = (function ?? .identity).value(isExact: false)
+    var activation = (function ?? .identity).value
     unsafe withUnsafePointer(to: &activation) { activation in
       if function != nil { unsafe chain.activation = unsafe activation }
       unsafe qk_row_chain_run(context.isa, &chain, context.pool, context.scratch(scratchBytes))

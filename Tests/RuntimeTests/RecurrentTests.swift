@@ -99,15 +99,15 @@ import Testing
   func functions() {
     for step in -4000...4000 {
       let x = Float(step) / 40
-      #expect(abs(Double(RecurrentMath.tanh(x)) - Glibc.tanh(Double(x))) < 3e-7)
+      #expect(abs(Double(SingleMath.tanh(x)) - Glibc.tanh(Double(x))) < 3e-7)
       let exact = sigmoid(Double(x))
-      #expect(abs(Double(RecurrentMath.sigmoid(x)) - exact) <= max(4 * exact * 0x1p-23, 1e-36))
+      #expect(abs(Double(SingleMath.sigmoid(x)) - exact) <= max(4 * exact * 0x1p-23, 1e-36))
     }
     for x in [Float.infinity, -.infinity] {
-      #expect(RecurrentMath.tanh(x) == (x > 0 ? 1 : -1))
-      #expect(RecurrentMath.sigmoid(x) == (x > 0 ? 1 : 0))
+      #expect(SingleMath.tanh(x) == (x > 0 ? 1 : -1))
+      #expect(SingleMath.sigmoid(x) == (x > 0 ? 1 : 0))
     }
-    #expect(RecurrentMath.tanh(.nan).isNaN && RecurrentMath.sigmoid(.nan).isNaN)
+    #expect(SingleMath.tanh(.nan).isNaN && SingleMath.sigmoid(.nan).isNaN)
   }
 
   @Test("the kernel's functions of a cell give the reference's bits")

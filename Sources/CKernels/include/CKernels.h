@@ -198,8 +198,8 @@ void qk_winograd_pack(enum qk_source source_type, const void *source, size_t col
 // --- Pointwise functions
 
 // All are deterministic: the same bytes on every instruction set. Those of section 8.1 of arithmetic.md are exact;
-// sigmoid and silu are within 4 ulp or 1e-36, or exact in the sense of section 8.2 where `exact` is set. Erf and tanh
-// are within 3e-7, gelu within 3e-7 times its operand.
+// sigmoid and silu are those of section 8.3, within 4 ulp or 1e-36. Erf and tanh are within 3e-7, gelu within 3e-7 times
+// its operand.
 enum qk_function {
   QK_IDENTITY,
   QK_RELU,
@@ -220,7 +220,6 @@ enum qk_function {
 struct qk_activation {
   enum qk_function function;
   float a, b;
-  bool exact;
 };
 
 // Bounds of a u8 result.

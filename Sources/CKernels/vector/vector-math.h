@@ -65,23 +65,6 @@ QK_INLINE float fast_exp(float x) {
 
 QK_INLINE float fast_sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
 
-// Section 8.2 of arithmetic.md.
-QK_INLINE double exact_exp(double x) {
-  const double c = x > 709.782712893384 ? 709.782712893384 : x >= -745.2 ? x : -745.2;
-  const double shifted = c * 1.4426950408889634 + 6755399441055744.0;
-  const double k = shifted - 6755399441055744.0;
-  const double r = (c - k * 0x1.62e42feep-1) - k * 0x1.a39ef35793c76p-33;
-  double p = 1.0;
-  for (int n = 13; n >= 1; n--) p = 1.0 + r / (double)n * p;
-  const int64_t e = (int64_t)k, half = e >> 1;
-  union {
-    uint64_t i;
-    double f;
-  } s0 = {.i = (uint64_t)(half + 1023) << 52}, s1 = {.i = (uint64_t)(e - half + 1023) << 52};
-  const double result = p * s0.f * s1.f;
-  return x != x ? x : x > 709.782712893384 ? HUGE_VAL : x < -745.2 ? 0.0 : result;
-}
-
 // erf(x): an odd polynomial of degree 13 below 1, otherwise 1 - p(t) e^(-x^2) with t = 1 / (1 + |x| / 2) and degree 5;
 // both are least-squares fits at Chebyshev nodes, within 2e-7.
 QK_INLINE float fast_erf(float x) {

@@ -30,18 +30,10 @@ static void activate(size_t n, const float *x, float *out, const struct qk_activ
     QK_EACH(i) out[i] = x[i] * hard_sigmoid(x[i], 1.0f / 6.0f, 0.5f);
     break;
   case QK_SIGMOID:
-    if (activation->exact) {
-      QK_EACH(i) out[i] = (float)(1.0 / (1.0 + exact_exp(-(double)x[i])));
-    } else {
-      QK_EACH(i) out[i] = fast_sigmoid(x[i]);
-    }
+    QK_EACH(i) out[i] = fast_sigmoid(x[i]);
     break;
   case QK_SILU:
-    if (activation->exact) {
-      QK_EACH(i) out[i] = (float)((double)x[i] / (1.0 + exact_exp(-(double)x[i])));
-    } else {
-      QK_EACH(i) out[i] = x[i] / (1.0f + fast_exp(-x[i]));
-    }
+    QK_EACH(i) out[i] = x[i] / (1.0f + fast_exp(-x[i]));
     break;
   case QK_GELU:
     QK_EACH(i) out[i] = gelu(x[i]);

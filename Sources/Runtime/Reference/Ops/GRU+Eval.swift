@@ -15,7 +15,7 @@ extension GRU {
         first + gates.lowerBound * hidden..<first + gates.upperBound * hidden
       }
       let r = product(state, rows: rows(0..<2))
-      let gates = r.indices.map { RecurrentMath.sigmoid(clipped(r[$0] + input(0, $0))) }
+      let gates = r.indices.map { SingleMath.sigmoid(clipped(r[$0] + input(0, $0))) }
       let reset = Array(gates[hidden...])
       let last: [Float]
       if resetsAfter {
@@ -25,12 +25,12 @@ extension GRU {
         last = product(zip(reset, state).map { $0 * $1 }, rows: rows(2..<3))
       }
       for unit in 0..<hidden {
-        let n = RecurrentMath.tanh(clipped(last[unit] + input(2, unit)))
+        let n = SingleMath.tanh(clipped(last[unit] + input(2, unit)))
         let z = gates[unit]
         state[unit] = (1 - z) * n + z * state[unit]
       }
     }
   }
 
-  private func clipped(_ x: Float) -> Float { RecurrentMath.clip(x, recurrence.clip) }
+  private func clipped(_ x: Float) -> Float { SingleMath.clip(x, recurrence.clip) }
 }

@@ -20,7 +20,7 @@ extension LSTM {
         var o = at(1)
         if let p { o += p(1) * next }
         cells[number * hidden + unit] = next
-        state[unit] = RecurrentMath.sigmoid(clipped(o)) * RecurrentMath.tanh(next)
+        state[unit] = SingleMath.sigmoid(clipped(o)) * SingleMath.tanh(next)
       }
     }
     return states + [try Tensor.floats(cells, states[1].shape)]
@@ -38,10 +38,10 @@ extension LSTM {
       i += peephole(0) * cell
       f += peephole(2) * cell
     }
-    i = RecurrentMath.sigmoid(clipped(i))
-    f = isCoupled ? 1 - i : RecurrentMath.sigmoid(clipped(f))
-    return f * cell + i * RecurrentMath.tanh(clipped(gate(3)))
+    i = SingleMath.sigmoid(clipped(i))
+    f = isCoupled ? 1 - i : SingleMath.sigmoid(clipped(f))
+    return f * cell + i * SingleMath.tanh(clipped(gate(3)))
   }
 
-  private func clipped(_ x: Float) -> Float { RecurrentMath.clip(x, recurrence.clip) }
+  private func clipped(_ x: Float) -> Float { SingleMath.clip(x, recurrence.clip) }
 }

@@ -16,12 +16,16 @@ struct TailRun {
     }
   }
 
-  /// 4.2 with a float result.
+  /// 4.2 before a quantization.
   func real(_ sum: Int32, _ channel: Int) -> Float {
     guard case .real(let scales, let floatBias, let activation, _) = tail else { return 0 }
     var value = Float(sum &+ bias[channel]) * scales[channel]
     if let floatBias { value += floatBias[channel] }
-    return Pointwise.apply(activation, value)
+    return switch activation {
+    case .sigmoid: SingleMath.sigmoid(value)
+    case .silu: SingleMath.silu(value)
+    case .none, .relu, .clip, .hardSigmoid, .hardSwish, .leakyRelu: Pointwise.apply(activation, value)
+    }
   }
 
   /// Whether the result is f32, not u8.

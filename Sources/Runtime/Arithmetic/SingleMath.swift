@@ -1,7 +1,7 @@
-/// The f32 functions of recurrent cells (`schemas/arithmetic.md`, 8.3): the same bits on every machine.
+/// The f32 functions of integer tails and recurrent cells (`schemas/arithmetic.md`, 8.3): the same bits on every machine.
 ///
 /// Every operation is rounded to f32; Swift never contracts them.
-package enum RecurrentMath {
+package enum SingleMath {
   /// Within 2 ulp; 0 below -103.97, infinity above 88.72.
   package static func exp(_ x: Float) -> Float {
     guard !x.isNaN else { return x }
@@ -24,6 +24,9 @@ package enum RecurrentMath {
 
   /// Within 4 ulp.
   package static func sigmoid(_ x: Float) -> Float { 1 / (1 + exp(-x)) }
+
+  /// `x · sigmoid(x)`, within 4 ulp.
+  package static func silu(_ x: Float) -> Float { x / (1 + exp(-x)) }
 
   /// Within 3e-7.
   package static func tanh(_ x: Float) -> Float {
