@@ -85,8 +85,8 @@ let package = Package(
     library(
       "QConvertKit",
       [
-        "ONNXReader", "ONNXWriter", "Safetensors", "Architectures", "QModelFormat", "Quantization", "Datasets",
-        "Passes", "Runtime", "GraphIR", "BinaryIO",
+        "ONNXReader", "ONNXWriter", "Safetensors", "Architectures", "QModelFormat", "Quantization",
+        "Datasets", "Passes", "Runtime", "GraphIR", "BinaryIO",
       ]
     ),
 

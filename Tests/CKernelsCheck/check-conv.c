@@ -136,7 +136,7 @@ static void check(enum qk_isa isa, struct qk_conv c) {
   const size_t size = dtype == QK_F32 ? 4 : 1, channels = c.groups * c.nc;
   const size_t inputs = c.batch * c.ih * c.iw * c.groups * c.kc, weights = channels * c.kc * c.kh * c.kw;
   const enum qk_tail_kind kind = dtype == QK_F32 ? QK_TAIL_F32 : (enum qk_tail_kind[]){QK_TAIL_REQUANTIZE, QK_TAIL_DEQUANTIZE, QK_TAIL_SUMS, QK_TAIL_ADD}[number(0, 3)];
-  const struct qk_post post = {{QK_LEAKY_RELU, 0.25f, 0, true}, true, 0.03f, 100};
+  const struct qk_post post = {{QK_LEAKY_RELU, 0.25f, 0}, true, 0.03f, 100};
   const bool staged = kind == QK_TAIL_DEQUANTIZE && number(0, 1) == 0;
   struct operands o = {guarded(inputs * size, size == 4 ? 4 : 0), guarded(weights * size, size == 4 ? 4 : 0),
                        dtype == QK_F32 ? 0 : (uint8_t)number(0, 255), random_tail(kind, channels),
