@@ -108,7 +108,7 @@ let package = Package(
     ),
     tests("BinaryIOTests", ["BinaryIO"]),
     tests("GraphIRTests", ["GraphIR", "BinaryIO"]),
-    tests("ONNXReaderTests", ["ONNXReader", "GraphIR", "BinaryIO"]),
+    tests("ONNXReaderTests", ["ONNXReader", "Runtime", "GraphIR", "BinaryIO"]),
     tests("ONNXWriterTests", ["ONNXWriter", "ONNXReader", "Runtime", "GraphIR", "BinaryIO"]),
     tests("SafetensorsTests", ["Safetensors", "GraphIR", "BinaryIO"]),
     tests(

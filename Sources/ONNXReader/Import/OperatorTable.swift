@@ -52,7 +52,8 @@ struct OperatorEntry {
 /// All operators that are read, by name.
 enum OperatorTable {
   private static let families: [[OperatorEntry]] = [
-    convolution, pooling, linear, recurrent, normalization, unary, activation, binary, comparison, softmax,
+    convolution, pooling, linear, einsum, recurrent, normalization, unary, activation, binary, comparison,
+    softmax,
     reduction,
     shape, view, indexing, constants, resizing, quantization, integer,
   ]
