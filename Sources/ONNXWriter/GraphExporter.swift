@@ -8,15 +8,15 @@ final class GraphExporter {
   private(set) var constants: [ONNXConstant] = []
   private(set) var inputs: [(name: String, type: TensorType)] = []
   private(set) var outputs: [(name: String, type: TensorType)] = []
-  private var names: Set<String> = []
-  private var nodeNames: Set<String> = []
+  private var names: UniqueNames
+  private var nodeNames = UniqueNames()
   /// Constants that stand in the file as they are in the graph.
   private var exported: Set<ValueID> = []
 
   /// - Throws: A refusal when ONNX cannot say what an operator does.
   init(_ graph: Graph) throws(Refusal) {
     self.graph = graph
-    names = Set(graph.valueIDs.map { graph[$0].name })
+    names = UniqueNames(graph.valueIDs.map { graph[$0].name })
     inputs = graph.inputs.map { (graph[$0].name, graph[$0].type) }
     for id in graph.order {
       let node = NodeExporter(self, id)
@@ -37,22 +37,12 @@ final class GraphExporter {
   /// Appends a node; its name, if it has one, becomes one that no other node has, which some runtimes insist on.
   func add(_ node: ONNXNode) {
     var node = node
-    if !node.name.isEmpty { node.name = GraphExporter.unique(node.name, &nodeNames) }
+    if !node.name.isEmpty { node.name = nodeNames.take(node.name) }
     nodes.append(node)
   }
 
   func add(_ constant: ONNXConstant) { constants.append(constant) }
 
   /// A name that no value has: `base`, or `base` with a number.
-  func unique(_ base: String) -> String { GraphExporter.unique(base, &names) }
-
-  private static func unique(_ base: String, _ taken: inout Set<String>) -> String {
-    var name = base
-    var suffix = 1
-    while !taken.insert(name).inserted {
-      name = "\(base)_\(suffix)"
-      suffix += 1
-    }
-    return name
-  }
+  func unique(_ base: String) -> String { names.take(base) }
 }

@@ -4,7 +4,7 @@ import GraphIR
 /// Names of extents: one name of the file, one symbol of the graph (O40).
 struct SymbolTable {
   private var symbols: [String: String] = [:]
-  private var taken: Set<String> = []
+  private var names = UniqueNames()
 
   /// The type of a graph input.
   ///
@@ -44,19 +44,9 @@ struct SymbolTable {
 
   private mutating func symbol(_ parameter: String, axis: Int) -> String {
     if !parameter.isEmpty, let known = symbols[parameter] { return known }
-    let symbol = unused(SymbolTable.identifier(parameter, or: axis == 0 ? "batch" : "dim"))
+    let symbol = names.take(SymbolTable.identifier(parameter, or: axis == 0 ? "batch" : "dim"))
     if !parameter.isEmpty { symbols[parameter] = symbol }
     return symbol
-  }
-
-  private mutating func unused(_ base: String) -> String {
-    var name = base
-    var suffix = 1
-    while !taken.insert(name).inserted {
-      name = "\(base)_\(suffix)"
-      suffix += 1
-    }
-    return name
   }
 
   /// `text` with everything but ASCII letters, digits and `_` replaced, beginning with a letter or `_`.
