@@ -13,13 +13,7 @@ extension OperatorTable {
     let equation = try EinsumEquation(text, ranks: operands.map { node.type($0).rank })
     var terms: [EinsumTerm] = []
     for (operand, labels) in zip(operands, equation.inputs) {
-      let others = equation.inputs.indices.filter { $0 != terms.count }.flatMap { equation.inputs[$0] }
-      terms.append(
-        try node.summed(
-          EinsumTerm(operand, labels),
-          over: { !equation.output.contains($0) && !others.contains($0) }
-        )
-      )
+      terms.append(try node.summed(EinsumTerm(operand, labels), over: equation.standsAlone))
     }
     let result = terms.count == 1 ? terms[0] : try node.product(terms[0], terms[1], equation.output)
     let perm = equation.output.compactMap { result.labels.firstIndex(of: $0) }
@@ -58,6 +52,11 @@ struct EinsumEquation {
     guard inputs.map(\.count) == ranks, output.allSatisfy(all.contains) else {
       throw NodeAttributes.refusal("equation", "is \(Refusal.quoted(text)), the operands have \(ranks) axes")
     }
+  }
+
+  /// Whether neither the result nor another operand has the label.
+  func standsAlone(_ label: Character) -> Bool {
+    !output.contains(label) && inputs.count { $0.contains(label) } == 1
   }
 }
 
