@@ -313,13 +313,7 @@ import Testing
       let z = try draft.conv(y, outputs: 33, kernel: [3, 3], op)
       draft.graph.addOutput(z)
       for (input, output) in [(x, y), (y, z)] {
-        let geometry = ConvGeometry(
-          kernel: [3, 3],
-          strides: op.strides,
-          pads: op.pads,
-          dilations: op.dilations,
-          group: 1
-        )
+        let geometry = ConvGeometry(op, kernel: [3, 3])
         let shape = LinearShape(geometry, x: draft.shape(input), y: draft.shape(output))
         #expect(try #require(shape).fastestTile > 0)
       }

@@ -25,13 +25,7 @@ extension Lowering {
     let node = graph[id]
     let weight = try weight(node.inputs[1], axis: 0)
     let linear = Linear(weight: weight, axis: 0, bias: operand(node, 2), activation: op.activation)
-    let geometry = ConvGeometry(
-      kernel: Array(weight.tensor.shape.dropFirst(2)),
-      strides: op.strides,
-      pads: op.pads,
-      dilations: op.dilations,
-      group: op.group
-    )
+    let geometry = ConvGeometry(op, kernel: weight.tensor.shape.dropFirst(2))
     if let input = dynamic(node.inputs[0]) {
       guard !input.isPerRow else { throw Miss("a convolution has one scale for its input") }
       let tail = try dynamicTail(linear)
@@ -62,13 +56,7 @@ extension Lowering {
       id,
       Linear(weight: weight, axis: 1, bias: operand(node, 2), activation: op.activation)
     )
-    let geometry = ConvGeometry(
-      kernel: Array(weight.tensor.shape.dropFirst(2)),
-      strides: op.strides,
-      pads: op.pads,
-      dilations: op.dilations,
-      group: 1
-    )
+    let geometry = ConvGeometry(op, kernel: weight.tensor.shape.dropFirst(2))
     let kind = Step.Kind.integerConvTranspose(
       IntegerConvTranspose(
         geometry: geometry,

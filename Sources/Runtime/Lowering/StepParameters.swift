@@ -56,6 +56,30 @@ package struct ConvGeometry: Hashable, Sendable {
   }
 }
 
+extension ConvGeometry {
+  /// - Parameter kernel: The extents of the weight's spatial axes.
+  package init(_ op: Conv, kernel: some Sequence<Int>) {
+    self.init(
+      kernel: Array(kernel),
+      strides: op.strides,
+      pads: op.pads,
+      dilations: op.dilations,
+      group: op.group
+    )
+  }
+
+  /// - Parameter kernel: The extents of the weight's spatial axes.
+  package init(_ op: ConvTranspose, kernel: some Sequence<Int>) {
+    self.init(
+      kernel: Array(kernel),
+      strides: op.strides,
+      pads: op.pads,
+      dilations: op.dilations,
+      group: op.group
+    )
+  }
+}
+
 /// A convolution of u8 by i8; depthwise and grouped ones included.
 package struct IntegerConv: Sendable {
   package var geometry: ConvGeometry

@@ -60,7 +60,7 @@ extension PlanBuilder {
     let kernel = try matrixKernel(shape, y, isTransposed: kind.isTransposed, output) { () throws(Refusal) in
       (kind.weights, .int8)
     }
-    try addLinear(kernel, name: "int8 gemm", read(x, .plain), y, .plain)
+    try addLinear(kernel, name: "int8 gemm", read(x, .plain), place(y, .plain))
     return true
   }
 
@@ -100,13 +100,7 @@ extension PlanBuilder {
     guard let x = step.inputs[0], let w = step.inputs[1], let y = step.outputs.first, dtype(x) == .float32,
       constants.isConstant(w)
     else { return false }
-    let geometry = ConvGeometry(
-      kernel: Array(self.shape(w).dropFirst(2)),
-      strides: op.strides,
-      pads: op.pads,
-      dilations: op.dilations,
-      group: op.group
-    )
+    let geometry = ConvGeometry(op, kernel: self.shape(w).dropFirst(2))
     guard let plane = PlaneConv(geometry, x: self.shape(x), y: self.shape(y)), hasKnownBias(step) else {
       return false
     }
@@ -117,7 +111,8 @@ extension PlanBuilder {
     }
     let tile = plane.shape.fastestTile
     let algorithm = tile > 0 ? " by \(tile)x\(tile) tiles" : ""
-    try addLinear(kernel, name: "f32 \(plane.summary)\(algorithm)", stacked(x, plane), y, .channelsLast)
+    let source = try stacked(x, plane)
+    addLinear(kernel, name: "f32 \(plane.summary)\(algorithm)", source, place(y, .channelsLast))
     return true
   }
 
@@ -171,7 +166,7 @@ extension PlanBuilder {
     let kernel = try matrixKernel(shape, y, isTransposed: isTransposed, factor: factor, output) {
       () throws(Refusal) in try floatWeights(w)
     }
-    try addLinear(kernel, name: "f32 gemm", read(x, .plain), y, .plain)
+    try addLinear(kernel, name: "f32 gemm", read(x, .plain), place(y, .plain))
   }
 
   /// An inference-time normalisation, as a depthwise convolution of one tap.
@@ -199,7 +194,7 @@ extension PlanBuilder {
     let kernel = try convKernel(shape, y, .float(bias: bias, .identity)) { () throws(Refusal) in
       (try Tensor.floats(scales, [channels, 1, 1]), .float32)
     }
-    try addLinear(kernel, name: "f32 batch norm", read(x, .channelsLast), y, .channelsLast)
+    try addLinear(kernel, name: "f32 batch norm", read(x, .channelsLast), place(y, .channelsLast))
     return true
   }
 
@@ -314,16 +309,6 @@ extension PlanBuilder {
     case .float16: unsafe weights.withElements(as: UInt16.self) { unsafe body(UnsafeRawBufferPointer($0)) }
     case .int8: unsafe weights.withElements(as: Int8.self) { unsafe body(UnsafeRawBufferPointer($0)) }
     }
-  }
-
-  private mutating func addLinear(
-    _ kernel: LinearKernel,
-    name: String,
-    _ source: SlotID,
-    _ y: ValueID,
-    _ layout: Layout
-  ) throws(Refusal) {
-    addLinear(kernel, name: name, source, place(y, layout))
   }
 
   mutating func addLinear(_ kernel: LinearKernel, name: String, _ source: SlotID, _ target: Place) {

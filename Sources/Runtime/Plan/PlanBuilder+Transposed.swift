@@ -20,13 +20,7 @@ extension PlanBuilder {
     guard let x = step.inputs[0], let w = step.inputs[1], let y = step.outputs.first, dtype(x) == .float32,
       constants.isConstant(w), hasKnownBias(step)
     else { return false }
-    let geometry = ConvGeometry(
-      kernel: Array(self.shape(w).dropFirst(2)),
-      strides: op.strides,
-      pads: op.pads,
-      dilations: op.dilations,
-      group: op.group
-    )
+    let geometry = ConvGeometry(op, kernel: self.shape(w).dropFirst(2))
     guard let phases = PhaseConv(geometry, weights: self.shape(w), x: self.shape(x), y: self.shape(y)) else {
       return false
     }

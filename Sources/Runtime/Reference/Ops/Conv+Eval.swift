@@ -8,13 +8,7 @@ extension Conv {
     let w = try e.real(1)
     let bias = try e.optionalReal(2)?.elements(as: Float.self)
     let shape = try e.shape()
-    let geometry = ConvGeometry(
-      kernel: Array(w.shape.dropFirst(2)),
-      strides: strides,
-      pads: pads,
-      dilations: dilations,
-      group: group
-    )
+    let geometry = ConvGeometry(self, kernel: w.shape.dropFirst(2))
     let loop = ConvLoop(geometry, input: x.shape, output: shape)
     let result = try unsafe Tensor.build(.float32, shape, as: Float.self) { (y) throws(Refusal) in
       unsafe x.withElements(as: Float.self) { x in
